@@ -1,0 +1,1 @@
+"""The benchmark: runs, data, model, training, evaluation and reports."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the benchmark: `python -m bench.perf SUBCOMMAND`."""

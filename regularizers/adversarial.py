@@ -1,0 +1,35 @@
+"""Adversarial autoencoder (Makhzani et al., 2015)."""
+
+from torch import nn
+from torch.nn.functional import softplus
+
+from regularizers import Regularizer
+
+
+class Adversarial(Regularizer):
+    """A discriminator tells codes from prior samples; the encoder learns to fool it.
+
+    `forward` is the non-saturating generator loss, `inner_loss` the discriminator's (Goodfellow
+    et al., 2014). The discriminator has two hidden layers of `width` rectified units, as in the
+    paper, and sees codes in the latent's own units; `inner_steps` is its updates for each of
+    the encoder's.
+    """
+
+    title = "AAE"
+    cites = ("makhzani2015", "goodfellow2014")
+
+    def __init__(self, prior, width: int = 1000, inner_steps: int = 1):
+        super().__init__(prior)
+        self.inner_steps = inner_steps
+        self.discriminator = nn.Sequential(
+            nn.Linear(prior.dim, width), nn.ReLU(),
+            nn.Linear(width, width), nn.ReLU(),
+            nn.Linear(width, 1),
+        )  # fmt: skip
+
+    def inner_loss(self, codes):
+        real, fake = self.discriminator(self.prior.sample(len(codes))), self.discriminator(codes)
+        return softplus(-real).mean() + softplus(fake).mean()
+
+    def forward(self, codes, posterior):
+        return softplus(-self.discriminator(codes)).mean()

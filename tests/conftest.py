@@ -1,0 +1,16 @@
+"""Settings that every test shares."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two workers with two threads each crawl
+
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Each test starts from the same random state, whatever ran before it."""
+    torch.manual_seed(0)
