@@ -194,9 +194,7 @@ def load(name: str) -> type[Regularizer]:
         found = [
             value
             for value in vars(module).values()
-            if isinstance(value, type)
-            and issubclass(value, Regularizer)
-            and value.__module__ == module.__name__
+            if isinstance(value, type) and issubclass(value, Regularizer) and value.__module__ == module.__name__
         ]
         if len(found) != 1:
             raise LookupError(f"regularizers/{name}.py defines {len(found)} regularizers; it must define one")
