@@ -1,0 +1,48 @@
+"""Sliced Epps-Pulley test of the characteristic function (Balestriero & LeCun, 2025)."""
+
+import torch
+from torch.nn.functional import normalize
+
+from regularizers import Regularizer, rms, too_few
+
+
+class SIGReg(Regularizer):
+    r"""Difference of characteristic functions of one-dimensional projections, averaged over random directions.
+
+    $$\frac1L \sum_{l=1}^{L} \int_{-T}^{T} \Big| \frac1n \sum_{j} e^{i t \langle\theta_l, z_j\rangle / s}
+    - \varphi_l(t) \Big|^2 e^{-t^2/2} \, dt, \qquad
+    \varphi_l(t) = \sum_k \pi_k \exp\Big(\frac{i t \langle\theta_l, \mu_k\rangle}{s}
+    - \frac{t^2 \theta_l^\top \Sigma_k \theta_l}{2 s^2}\Big)$$
+
+    LeJEPA's statistic, whose target is N(0, I), with the exact characteristic function of any
+    Gaussian mixture instead, and without its factor $n$, so that the weight does not depend on the
+    batch size. `projections` is $L$, drawn afresh each time. `reach` is $T$, the highest frequency
+    in units of $1/s$ ($s$: the prior's standard deviation per dimension): structure finer than
+    $s/T$ is not seen. `knots` are the points of the trapezoid rule on $[0, T]$; codes farther
+    than $2 \pi s$ `knots`/`reach` away look near again. Raises a ValueError for fewer than 2 codes.
+    """
+
+    title = "SIGReg"
+    cites = ("balestriero2025",)
+
+    def __init__(self, prior, projections: int = 256, reach: float = 3.0, knots: int = 17):
+        super().__init__(prior)
+        t = torch.linspace(0, reach, knots)
+        trapezoid = torch.ones(knots)
+        trapezoid[[0, -1]] = 0.5
+        self.projections = projections
+        self.register_buffer("t", t, persistent=False)
+        self.register_buffer("weight", 2 * reach / (knots - 1) * trapezoid * (-(t**2) / 2).exp(), persistent=False)
+
+    def forward(self, codes, posterior):
+        too_few(codes)
+        theta = normalize(torch.randn(self.prior.dim, self.projections, device=codes.device), dim=0) / rms(
+            self.prior
+        )
+        z = (codes @ theta)[..., None] * self.t  # (n, L, T)
+        mu = (self.prior.means @ theta)[..., None] * self.t  # (K, L, T)
+        variance = (self.prior.scale_tril.mT @ theta).square().sum(1)  # (K, L)
+        modulus = self.prior.weights[:, None, None] * (-(self.t**2) * variance[..., None] / 2).exp()
+        real = z.cos().mean(0) - (modulus * mu.cos()).sum(0)
+        imaginary = z.sin().mean(0) - (modulus * mu.sin()).sum(0)
+        return ((real.square() + imaginary.square()) @ self.weight).mean()
