@@ -18,13 +18,13 @@ class GMMN(Regularizer):
     $k(a, b) = \sum_h \exp(-\|a - b\|^2 / 2 D h^2)$. The codes are first standardised in each dimension:
     the `bandwidths` $h$ are in units of their standard deviation. The generator has the paper's widths
     (64, 256, 256) and rectified units; its noise is uniform on $[-1, 1]$ in `noise` dimensions.
-    The paper trains forty times longer, with batches of 1000 and momentum instead of Adam.
+    The paper trains eighty times longer, with batches of 1000 and momentum instead of Adam.
     """
 
     title = "GMMN+AE"
     cites = ("li2015gmmn",)
 
-    def __init__(self, prior, noise: int = 10, bandwidths: Sequence[float] = (0.2, 0.5, 1.0), steps: int = 1000):
+    def __init__(self, prior, noise: int = 10, bandwidths: Sequence[float] = (0.2, 0.5, 1.0), steps: int = 500):
         super().__init__(prior)
         self.noise, self.bandwidths, self.steps = noise, tuple(bandwidths), steps
         layers = [m for a, b in pairwise((noise, 64, 256, 256)) for m in (nn.Linear(a, b), nn.ReLU())]
@@ -40,11 +40,12 @@ class GMMN(Regularizer):
         self.mean.copy_(codes.mean(0))
         self.scale.copy_(codes.std(0).clamp(min=1e-6))
         z = (codes.detach() - self.mean) / self.scale
-        optimizer = torch.optim.Adam(self.generator.parameters(), lr=1e-3)
+        optimizer = torch.optim.Adam(self.generator.parameters())
         with torch.enable_grad():
-            for _ in range(self.steps):
+            for step in range(self.steps):
                 real = z[torch.randint(len(z), (BATCH,), device=z.device)]
                 loss = self.mmd2(torch.cat([real, self.generate(BATCH)])).clamp(min=1e-12).sqrt()
+                optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / self.steps)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -15,13 +15,14 @@ class Sinkhorn(Regularizer):
     squared cost, so that the limit of small `blur` is the squared 2-Wasserstein distance. `blur`
     $= \sqrt\varepsilon$ is the distance below which differences are ignored, in units of $s$;
     `scaling` is the ratio of successive temperatures on the way there: nearer 1 is more exact
-    and slower. `forward` raises a ValueError for fewer than 2 codes.
+    and slower. Samples of n points are far apart in many dimensions, and a small blur then pulls codes
+    together: against N(0, I), D = 8, n = 100, the best N(0, c² I) has c = 0.7 at blur 0.1 and 0.9 at 2. `forward` raises a ValueError for fewer than 2 codes.
     """
 
     title = "Sinkhorn"
     cites = ("feydy2019", "patrini2019")
 
-    def __init__(self, prior, blur: float = 0.1, scaling: float = 0.7):
+    def __init__(self, prior, blur: float = 0.5, scaling: float = 0.7):
         super().__init__(prior)
         # The backend is named because "auto" falls back without a word.
         self.divergence = SamplesLoss("sinkhorn", p=2, blur=blur, scaling=scaling, backend="tensorized")
