@@ -1,0 +1,134 @@
+"""How well classes are predicted: classifiers, clusterings under four rules, and probes of the codes."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+
+def error_rate(probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> float:
+    """Share of images whose most probable class is wrong; of equal ones, the first is taken.
+
+    Raises:
+        ValueError: no images, or probabilities that are not finite.
+    """
+    _check(probabilities)
+    return (probabilities.argmax(1) != labels).double().mean().item()
+
+
+class Naming(NamedTuple):
+    """The class of each cluster, −1 where it has none: those clusters' images count as errors."""
+
+    classes: Int[Tensor, " clusters"]
+
+    def error(self, responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> float:
+        """Share of images whose cluster is named after another class."""
+        _check(responsibilities)
+        return (self.classes[responsibilities.argmax(1)] != labels).double().mean().item()
+
+
+def confident_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+    """A cluster takes the class of the image most confidently in it (Makhzani et al., 2015, sec. 6).
+
+    For cluster i, the image x_n that maximises q(y = i | x_n). Give validation images; it reads one label
+    per cluster. Every cluster is named, even if no image prefers it.
+    """
+    _check(responsibilities)
+    return Naming(labels[responsibilities.argmax(0)])
+
+
+def majority_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+    """A cluster takes the most frequent class of its images, the smallest of equals; an empty one has none."""
+    table = _contingency(responsibilities, labels)
+    classes = table.argmax(1)
+    classes[table.sum(1) == 0] = -1
+    return Naming(classes)
+
+
+def matched_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+    """The one-to-one matching of clusters and classes with the fewest errors (Kuhn, 1955; Yang et al., 2010).
+
+    With more clusters than classes the rest has none, so that it errs on every image in them.
+    """
+    table = _contingency(responsibilities, labels)
+    clusters, classes = linear_sum_assignment(table.cpu().numpy(), maximize=True)
+    naming = torch.full((table.shape[0],), -1, dtype=labels.dtype, device=labels.device)
+    naming[torch.from_numpy(clusters).to(labels.device)] = torch.from_numpy(classes).to(labels)
+    return Naming(naming)
+
+
+def clustering(
+    validation: tuple[Float[Tensor, "m clusters"], Int[Tensor, " m"]],
+    test: tuple[Float[Tensor, "n clusters"], Int[Tensor, " n"]],
+) -> dict[str, float]:
+    """Errors of the test images and agreement with their classes; each split is responsibilities and labels.
+
+    `clustering_error` and `_majority` name the clusters on validation images. `_hungarian` matches them
+    to the classes of the test images themselves, as the clustering literature does. `nmi` divides by the
+    arithmetic mean of the entropies. `clusters_used` is the number of clusters that some test image prefers.
+    """
+    assigned, labels = test[0].argmax(1).cpu().numpy(), test[1].cpu().numpy()
+    return {
+        "clustering_error": confident_naming(*validation).error(*test),
+        "clustering_error_majority": majority_naming(*validation).error(*test),
+        "clustering_error_hungarian": matched_naming(*test).error(*test),
+        "nmi": float(normalized_mutual_info_score(labels, assigned)),
+        "ari": float(adjusted_rand_score(labels, assigned)),
+        "clusters_used": float(len(np.unique(assigned))),
+    }
+
+
+def linear_probe(
+    train: tuple[Float[Tensor, "m D"], Int[Tensor, " m"]],
+    test: tuple[Float[Tensor, "n D"], Int[Tensor, " n"]],
+) -> float:
+    """Test error of multinomial logistic regression on standardised codes, with scikit-learn's ridge, C = 1.
+
+    On the style codes of a semi-supervised model, an error near chance means that they tell nothing linear
+    about the class: that they are disentangled from it.
+    """
+    return _probe(make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)), train, test)
+
+
+def neighbour_probe(
+    train: tuple[Float[Tensor, "m D"], Int[Tensor, " m"]],
+    test: tuple[Float[Tensor, "n D"], Int[Tensor, " n"]],
+    neighbours: int = 5,
+) -> float:
+    """Test error of the vote of the nearest training codes, fewer than `neighbours` if there are fewer."""
+    neighbours = min(neighbours, len(train[1]))
+    return _probe(KNeighborsClassifier(neighbours, algorithm="brute"), train, test)
+
+
+def _probe(classifier, train, test) -> float:
+    _check(train[0])
+    _check(test[0])
+    if len(train[1].unique()) == 1:  # a constant answer; logistic regression refuses to give it
+        return (test[1] != train[1][0]).double().mean().item()
+    (x, y), (x_test, y_test) = ((codes.cpu().numpy(), labels.cpu().numpy()) for codes, labels in (train, test))
+    return 1 - float(classifier.fit(x, y).score(x_test, y_test))
+
+
+def _contingency(responsibilities: Tensor, labels: Tensor) -> Int[Tensor, "clusters classes"]:
+    """How many images of each class each cluster has, clusters that nobody prefers included."""
+    _check(responsibilities)
+    clusters, classes = responsibilities.shape[1], int(labels.max()) + 1
+    table = torch.zeros(clusters, classes, dtype=labels.dtype, device=labels.device)
+    found = contingency_matrix(responsibilities.argmax(1).cpu().numpy(), labels.cpu().numpy())
+    rows, columns = responsibilities.argmax(1).unique(), labels.unique()
+    table[rows[:, None], columns[None]] = torch.from_numpy(found).to(table)
+    return table
+
+
+def _check(values: Tensor) -> None:
+    if not len(values) or not values.isfinite().all():
+        raise ValueError("classification needs at least one image, and finite numbers")
