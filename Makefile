@@ -13,7 +13,6 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)"
 	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 .PHONY: setup

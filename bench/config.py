@@ -1,0 +1,369 @@
+"""The config's models: what a file may say, and clear errors for what it may not. Free of torch."""
+
+import ast
+import difflib
+import re
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+
+ROOT = Path(__file__).parent.parent
+Count = Annotated[int, Field(ge=1, le=10**7)]
+Amount = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, le=1e3, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+
+
+def regularizers() -> list[str]:
+    """The names of `regularizers.names()`, without importing torch."""
+    own = {path.stem for path in (ROOT / "regularizers").glob("[!_]*.py")}
+    return sorted(own | {entry.name for entry in entry_points(group="latentbench.regularizers")})
+
+
+def unknown(name: object, valid: Iterable[object]) -> str:
+    """'unknown 'mdm'; did you mean 'mmd'? Valid: …'."""
+    valid = [str(v) for v in valid]
+    close = difflib.get_close_matches(str(name), valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"unknown {name!r}{hint} Valid: {', '.join(valid) or 'none'}"
+
+
+def _known(name: str) -> str:
+    if name not in regularizers():
+        raise ValueError(unknown(name, regularizers()))
+    return name
+
+
+RegularizerName = Annotated[str, AfterValidator(_known)]
+
+
+class ConfigError(ValueError):
+    """One or more mistakes in a config, one line each: file, key, what is wrong, what is valid."""
+
+
+class Strict(BaseModel):
+    """A section of the config in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Optimizer(Strict):
+    """How one loss is descended. `decay` multiplies the rate by a factor from an epoch on."""
+
+    name: Literal["adam", "sgd"] = "adam"
+    lr: Rate = 1e-3
+    momentum: Share = 0.9
+    decay: dict[Count, Rate] = {}
+
+
+class Latent(Strict):
+    """One part of the code: its head, its prior and the prior's own settings."""
+
+    head: Literal["continuous", "categorical"] = "continuous"
+    prior: Literal["gaussian", "one_hot", "petals", "swiss_roll"] = "gaussian"
+    dim: Annotated[int, Field(ge=1, le=4096)]
+    settings: dict[str, float] = {}
+    given: Literal["label"] | None = None
+
+
+TERMS = ("reconstruction", "regularization", "classification", "separation")
+EVALUATIONS = (
+    "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "decomposition", "ais",
+)  # fmt: skip
+
+
+class Settings(Strict):
+    """Everything that determines a training and its evaluation, but the seed and the code."""
+
+    dataset: Literal["digits", "mnist", "svhn", "tfd"]
+    normalisation: Literal["none", "per_pixel"] = "none"
+    labels: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    latents: dict[Name, Latent]
+    decoder: list[Name]
+    merge: Literal["concatenate", "add"] = "concatenate"
+    terms: list[Literal[TERMS]] = ["reconstruction", "regularization"]
+    weights: dict[Name, Amount] = {}
+    evaluations: list[Literal[EVALUATIONS]] = []
+    parzen_samples: list[Count] = [10_000]
+    milestones: list[Count] = []
+
+    regularizer: RegularizerName
+    hyperparameters: dict[str, Any] = {}
+    encoder: Literal["deterministic", "gaussian", "universal"] = "deterministic"
+    weight: Amount = 1.0
+    schedule: Literal["joint", "alternating"] = "joint"
+    penalties: Literal["separate", "joint"] = "separate"
+    regularization_batch: Count | None = None
+    regularization_every: Count = 1
+
+    width: Annotated[int, Field(ge=1, le=20000)] = 1000
+    depth: Annotated[int, Field(ge=1, le=10)] = 2
+    noise_dim: Annotated[int, Field(ge=1, le=4096)] = 10
+    init: Literal["default", "paper"] = "default"
+    output: Literal["sigmoid", "linear"] = "sigmoid"
+    loss: Literal["squared", "bernoulli"] = "squared"
+    batch_norm: Literal["none", "encoder", "all"] = "none"
+    input_noise: Amount = 0.0
+    input_dropout: Share = 0.0
+    separation_margin: Amount = 1.0
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: Annotated[int, Field(ge=2, le=100_000)] = 100
+    optimizers: dict[Literal[(*TERMS, "inner")], Optimizer] = {}
+    precision: Literal["float32", "bfloat16"] = "float32"
+    deterministic: bool = True
+    timeout: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Settings":
+        for name in self.decoder:
+            if name not in (*self.latents, "label"):
+                raise ValueError(f"decoder: {unknown(name, [*self.latents, 'label'])}")
+        for name in self.weights:
+            if name not in (*self.latents, *self.terms):
+                raise ValueError(f"weights: {unknown(name, [*self.latents, *self.terms])}")
+        if not self.latents or not self.decoder:
+            raise ValueError("latents and decoder must name at least one code")
+        if "label" in self.decoder and self.labels != "all":
+            raise ValueError("decoder: 'label' needs labels: all")
+        if "classification" in self.terms and not (self.labels and "y" in self.latents):
+            raise ValueError("terms: 'classification' needs labels and a latent named y")
+        if self.schedule == "joint" and (self.regularization_batch or self.regularization_every > 1):
+            raise ValueError("regularization_batch and regularization_every need schedule: alternating")
+        if self.merge == "add" and len(self.decoder) != 2:
+            raise ValueError("merge: add needs decoder: [cluster code, continuous code]")
+        valid = hyperparameters(self.regularizer)
+        for name in self.hyperparameters if valid is not None else ():
+            if name not in valid:
+                raise ValueError(f"hyperparameters: {unknown(name, valid)}")
+        return self
+
+
+def _partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
+    fields = {
+        # Optional around the constraints, not inside them: an absent key is fine, a negative one is not.
+        k: (Optional[Annotated[f.annotation, *f.metadata]] if f.metadata else Optional[f.annotation], None)  # noqa: UP045
+        for k, f in model.model_fields.items()
+    }
+    return create_model(f"Partial{model.__name__}", __base__=Strict, **(fields | more))
+
+
+Method = _partial(Settings, title=(str | None, None))
+Experiment = _partial(
+    Settings,
+    title=(str | None, None),
+    seeds=(int | list[Seed] | None, None),
+    methods=(list[Name] | dict[Name, dict[str, Any] | None], ...),
+)
+
+
+class Config(Strict):
+    """A whole config file, after `extends`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+    preset: str = "modern"
+    seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 1
+    data_root: str | None = None
+    batch_by: Literal["experiment", "method", "run"] = "method"
+    strict: bool = False
+    controls: bool = True
+    defaults: dict[str, Any] = {}
+    methods: dict[Name, dict[str, Any]]
+    experiments: dict[Name, dict[str, Any]]
+
+    @field_validator("seeds")
+    @classmethod
+    def _unique(cls, seeds: int | list[int]) -> int | list[int]:
+        if isinstance(seeds, list) and (len(set(seeds)) < len(seeds) or not seeds):
+            raise ValueError("seeds must be different from each other, and at least one")
+        return seeds
+
+
+def hyperparameters(name: str) -> list[str] | None:
+    """The keyword arguments of a regularizer of this repository; None if only importing it would tell."""
+    try:
+        tree = ast.parse((ROOT / "regularizers" / f"{name}.py").read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and function.name == "__init__":
+            arguments = function.args
+            if arguments.kwarg or not arguments.args or arguments.args[0].arg != "self":
+                return None
+            return [a.arg for a in (*arguments.args[2:], *arguments.kwonlyargs)]
+    return []
+
+
+def merge(base: dict, own: dict) -> dict:
+    """`own` over `base`, section by section; None in `own` leaves `base`'s value."""
+    merged = dict(base)
+    for key, value in own.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = merge(merged[key], value)
+        elif value is not None or key not in merged:
+            merged[key] = value
+    return merged
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would silently drop the first."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, (str, int, float, bool, type(None))):
+                raise yaml.constructor.ConstructorError(None, None, "keys must be plain", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict:
+    """A YAML file's mapping; ConfigError if it is none, cannot be read or repeats a key."""
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected sections such as 'methods:', found {type(content).__name__}")
+    return content
+
+
+def load(path: str | Path, overrides: dict | None = None) -> Config:
+    """The config of a file: its own keys over those of the file that it `extends`, checked.
+
+    Raises:
+        ConfigError: all mistakes at once.
+    """
+    layers, seen, current = [], set(), Path(path)
+    while True:
+        if current.resolve() in seen:
+            raise ConfigError(f"{path}: extends goes round in a circle at {current}")
+        seen.add(current.resolve())
+        content = read_yaml(current)
+        base = content.pop("extends", None)
+        layers.append((str(current), content))
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise ConfigError(f"{current}: extends: expected the name of a file beside this one, found {base!r}")
+        current = current.parent / base
+    if overrides:
+        layers.insert(0, ("--config", {k: v for k, v in overrides.items() if k != "extends"}))
+    merged: dict = {}
+    for _, content in reversed(layers):
+        merged = merge(merged, content)
+    return check(merged, layers)
+
+
+def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
+    """The typed config, or a ConfigError that lists every mistake with its file."""
+    errors: list[str] = []
+
+    def validate(model: type[BaseModel], value: Any, at: tuple) -> BaseModel | None:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for detail in error.errors():
+                errors.append(_line(model, at, detail, layers))
+        except RecursionError:
+            errors.append(f"{_file(at, layers)}: {_path(at)}: nested too deeply")
+        return None
+
+    config = validate(Config, merged, ())
+    sections = {k: merged.get(k) if isinstance(merged.get(k), dict) else {} for k in ("methods", "experiments")}
+    validate(_partial(Settings), merged.get("defaults") or {}, ("defaults",))
+    for name, method in sections["methods"].items():
+        validate(Method, method, ("methods", name))
+    for name, experiment in sections["experiments"].items():
+        validate(Experiment, experiment, ("experiments", name))
+        methods = experiment.get("methods") if isinstance(experiment, dict) else None
+        for method in methods if isinstance(methods, (list, dict)) else ():
+            at = ("experiments", name, "methods", str(method))
+            if method not in sections["methods"]:
+                errors.append(f"{_file(at, layers)}: {_path(at[:-1])}: {unknown(method, sections['methods'])}")
+            elif isinstance(methods, dict):
+                validate(Method, methods[method] or {}, at)
+    if errors or config is None:
+        raise ConfigError("\n".join(dict.fromkeys(errors)))
+    for experiment, content in config.experiments.items():
+        for method in content["methods"]:
+            try:
+                settings(config, experiment, method)
+            except ConfigError as error:
+                errors.extend(f"{layers[0][0]}: {line}" for line in str(error).splitlines())
+    if errors:
+        raise ConfigError("\n".join(dict.fromkeys(errors)))
+    return config
+
+
+def settings(config: Config, experiment: str, method: str) -> Settings:
+    """The full settings of a cell: defaults, then experiment, method, and the experiment's word on the method."""
+    own = dict(config.experiments[experiment])
+    methods = own.pop("methods")
+    special = (methods[method] or {}) if isinstance(methods, dict) else {}
+    merged: dict = {}
+    for layer in (config.defaults, own, config.methods[method], special):
+        merged = merge(merged, {k: v for k, v in layer.items() if k not in ("title", "seeds")})
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        at = ("experiments", experiment, "methods", method)
+        lines = [_line(Settings, at, detail, []).partition(": ")[2] for detail in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _path(at: tuple) -> str:
+    # pydantic names the alternatives of a union in the path; a reader's file does not have them.
+    return ".".join(str(part) for part in at if re.fullmatch(r"[\w ]+", str(part)) and part not in ("int", "str"))
+
+
+def _file(at: tuple, layers: list[tuple[str, dict]]) -> str:
+    """The file that has the last word on a key: the first layer that holds the longest part of its path."""
+    best, depth = layers[0][0] if layers else "config", 0
+    for file, content in layers:
+        node, reached = content, 0
+        for part in at:
+            if isinstance(node, dict) and part in node:
+                node, reached = node[part], reached + 1
+            else:
+                break
+        if reached > depth:
+            best, depth = file, reached
+    return best
+
+
+def _line(model: type[BaseModel], at: tuple, detail: dict, layers: list) -> str:
+    where = (*at, *detail["loc"])
+    prefix = f"{_file(where, layers)}: {_path(where) or 'top level'}"
+    if detail["type"] == "extra_forbidden":
+        section: Any = model
+        for part in detail["loc"][:-1]:  # the nested model that refused the key
+            field = getattr(section, "model_fields", {}).get(part)
+            nested = [Optimizer, Latent] if field else []
+            section = next((m for m in nested if m.__name__ in str(field.annotation)), section)
+        return f"{prefix}: {unknown(detail['loc'][-1], list(section.model_fields))}"
+    message = detail["msg"].removeprefix("Value error, ")
+    found = repr(detail.get("input"))
+    return f"{prefix}: {message} (found {found if len(found) < 60 else found[:57] + '...'})"

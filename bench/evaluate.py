@@ -1,0 +1,124 @@
+"""Measure trained runs: `python -m bench.evaluate JOB.json|CONFIG.yaml [likelihood/mmd ...]`.
+
+Each run ends in `metrics.json`, and in `codes.npz`: its codes and samples, for figures and for
+metrics that are thought of later.
+"""
+
+import argparse
+import io
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench import data, store
+from bench.config import ConfigError
+from bench.evaluation import EVALUATIONS, Trained
+from bench.runs import Run, read, select
+from bench.sources import DataError
+
+SHOWN = 400  # decoded samples and reconstructions kept for figures
+
+
+def evaluate(run: Run, dataset: data.Dataset, folder: Path, device: str = "cpu") -> list[dict]:
+    """All measurements of a run as rows, its codes stored on the way."""
+    trained = Trained(run, dataset, folder, device)
+    store_codes(trained, folder)
+    rows = []
+    for name in run.settings.evaluations:
+        rows += [m._asdict() for m in EVALUATIONS[name](trained)]
+    for row in rows:
+        if not np.isfinite(row["value"]):
+            raise ArithmeticError(f"{row['metric']} is {row['value']}")
+    return rows
+
+
+@torch.no_grad
+def store_codes(trained: Trained, folder: Path) -> None:
+    """Codes of validation and test images (float32), samples and reconstructions (bytes), without labels."""
+    arrays = {
+        f"{split}_{name}": code.cpu().numpy().astype(np.float32)
+        for split, codes in trained.codes.items()
+        for name, code in codes.items()
+    }
+    arrays["samples"] = as_bytes(trained.samples(SHOWN))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    store.write(folder / "codes.npz", buffer.getvalue())
+
+
+def as_bytes(pixels: torch.Tensor) -> np.ndarray:
+    """Images in [0, 1] as bytes."""
+    return (pixels.clamp(0, 1) * 255).round().byte().cpu().numpy()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 0 when each run is measured, 2 for a bad config."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", help="a config (.yaml) or a job file (.json) of the pipeline")
+    parser.add_argument("select", nargs="*", help="only runs whose id starts so, such as likelihood/mmd")
+    parser.add_argument("--done", type=Path, help="written when every run is measured")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--force", action="store_true", help="measure again what is up to date")
+    arguments = parser.parse_args(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        config, runs, results = read(arguments.job)
+        loaded: dict = {}
+        statuses = {}
+        for run in select(runs, arguments.select):
+            folder = results / "runs" / run.id
+            with store.run_lock(folder):
+                record = store.read_json(folder / "record.json")
+                if record is None or record["version"] != run.training_version:
+                    print(f"{run.id}: not trained by the present code; run bench.train first", file=sys.stderr)
+                    return 1
+                old = store.read_json(folder / "metrics.json")
+                if arguments.force or not old or old["version"] != run.evaluation_version:
+                    old = measure(run, record, folder, loaded, config.data_root, device)
+                statuses[run.id] = old["status"]
+    except (ConfigError, DataError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except store.LockHeld as error:
+        print(f"{error}; wait for it, or stop it, and rerun", file=sys.stderr)
+        return 75
+    except OSError as error:
+        print(f"{error}; nothing half-written is left, rerun to continue", file=sys.stderr)
+        return 1
+    if arguments.done:
+        store.write_json(arguments.done, statuses)
+    return 0
+
+
+def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None, device: str) -> dict:
+    """Write and return the content of a run's `metrics.json`: its rows, or why there are none."""
+    content = {
+        "version": run.evaluation_version,
+        "status": record["status"],
+        "reason": record["reason"],
+        "rows": [],
+    }
+    started = time.monotonic()
+    if record["status"] == "ok":
+        key = run.settings.dataset, run.settings.normalisation
+        if key not in loaded:
+            loaded[key] = data.load(key[0], root, key[1])
+        try:
+            content["rows"] = evaluate(run, loaded[key], folder, device)
+        except (ArithmeticError, ValueError) as error:
+            content |= {"status": "failed", "reason": f"evaluation: {error}".splitlines()[0][:300]}
+    store.write_json(folder / "metrics.json", content)
+    print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
+    return content
+
+
+if __name__ == "__main__":
+    sys.exit(main())
