@@ -44,7 +44,7 @@ class GMMN(Regularizer):
         with torch.enable_grad():
             for step in range(self.steps):
                 real = z[torch.randint(len(z), (BATCH,), device=z.device)]
-                loss = self.mmd2(torch.cat([real, self.generate(BATCH)])).clamp(min=1e-12).sqrt()
+                loss = self.mmd2(real, self.generate(BATCH)).clamp(min=1e-12).sqrt()
                 optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / self.steps)
                 optimizer.zero_grad()
                 loss.backward()
@@ -55,11 +55,10 @@ class GMMN(Regularizer):
         """`n` standardised codes."""
         return self.generator(2 * torch.rand(n, self.noise, device=self.mean.device) - 1)
 
-    def mmd2(self, x):
-        """MMD² between the first and the second half of `x`, in one kernel matrix."""
-        sign = torch.tensor([1.0, -1.0], device=x.device).repeat_interleave(BATCH)
-        r2 = torch.cdist(x, x).square() / (2 * x.shape[1])
-        return sign @ sum((-r2 / h**2).exp() for h in self.bandwidths) @ sign / BATCH**2
+    def mmd2(self, x, y):
+        r2 = torch.cdist(torch.cat([x, y]), torch.cat([x, y])).square() / (2 * x.shape[1])
+        sign = torch.tensor([1.0, -1.0], device=x.device).repeat_interleave(BATCH) / BATCH
+        return sign @ sum((-r2 / h**2).exp() for h in self.bandwidths) @ sign
 
     @torch.no_grad()
     def sample(self, n):

@@ -15,8 +15,9 @@ class Sinkhorn(Regularizer):
     squared cost, so that the limit of small `blur` is the squared 2-Wasserstein distance. `blur`
     $= \sqrt\varepsilon$ is the distance below which differences are ignored, in units of $s$;
     `scaling` is the ratio of successive temperatures on the way there: nearer 1 is more exact
-    and slower. Samples of n points are far apart in many dimensions, and a small blur then pulls codes
-    together: against N(0, I), D = 8, n = 100, the best N(0, c² I) has c = 0.7 at blur 0.1 and 0.9 at 2. `forward` raises a ValueError for fewer than 2 codes.
+    and slower. In many dimensions samples are far apart and a small blur pulls codes together: of
+    N(0, c² I), 100 codes in 8 dimensions, c = 0.7 is best at blur 0.1 and c = 0.9 at blur 2.
+    `forward` raises a ValueError for fewer than 2 codes.
     """
 
     title = "Sinkhorn"
