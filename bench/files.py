@@ -44,8 +44,8 @@ def _checksum(path: Path, algorithm: str, state: tuple[int, ...]) -> str:
 
 
 def wrong(path: Path, expected: str, found: str, remedy: str) -> DataError:
-    """The error that names a file, what was expected of it and what was found."""
-    return DataError(f"{path}: expected {expected}, found {found}; {remedy}")
+    """The error that names a file, what was expected of it and what was found, in one line."""
+    return DataError(" ".join(f"{path}: expected {expected}, found {found}; {remedy}".split()))
 
 
 def kind(content: bytes) -> str:
@@ -107,8 +107,8 @@ def idx(folder: Path, name: str, pins: dict[str, str]) -> np.ndarray:
     values = parse_idx(path, content, 3 if "images" in name else 1)
     found = hashlib.sha256(content).hexdigest()
     if found != pins[name]:
-        other = [f"{found}, which is {file}" for file, pin in pins.items() if pin == found]
-        raise wrong(path, f"content of sha256 {pins[name]}", *(other or [found]), AGAIN)
+        other = "".join(f", which is that of {file}" for file, pin in pins.items() if pin == found)
+        raise wrong(path, f"content of sha256 {pins[name]}", found + other, AGAIN)
     return values
 
 
@@ -150,4 +150,4 @@ def matlab(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, np.ndarr
         raise wrong(path, "a MATLAB file", found, remedy) from error
     if lacking := [key for key in keys if key not in content]:
         raise wrong(path, f"the arrays {', '.join(keys)}", f"no {', '.join(lacking)}", remedy)
-    return content
+    return {key: content[key] for key in keys}

@@ -38,6 +38,10 @@ def digest(name: str, root: str | Path | None = None, pins: dict[str, str] | Non
 
 # --- digits -----------------------------------------------------------------------------------------------
 
+DIGITS_SHA256 = {  # of the table as bytes
+    "digits.csv.gz": "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2",
+}
+
 
 def read_digits(root: Path, pins: dict[str, str]) -> Arrays:
     """The 1,797 digits bundled with scikit-learn: 1,197 train, 300 validate, 300 test (Alpaydin & Kaynak, 1998).
@@ -232,9 +236,6 @@ class Source:
         return prod(self.shape)
 
 
-DIGITS_SHA256 = {
-    "digits.csv.gz": "68aea062d35a127749050fa0e52dca09d6569ac08092c925610e0954e172dde2"
-}  # of the table as bytes
 NAMES = {
     "digits": Source(read_digits, (1, 8, 8), 10, ("alpaydin1998",), white=16, pins=DIGITS_SHA256),
     "mnist": Source(read_mnist, (1, 28, 28), 10, ("lecun1998",), pins=MNIST_SHA256),
