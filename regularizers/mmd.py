@@ -1,0 +1,100 @@
+"""Maximum mean discrepancy to the prior, in closed form (Gretton et al., 2012; Rustamov, 2019)."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+from regularizers import Point, Prior, Regularizer, too_few
+from regularizers._kernels import ladder
+from regularizers._mixture import Embedding, gaussian_pair_sum, normalised
+from regularizers._pairs import pair_sum, with_gradient
+from regularizers._variance import null_variance
+
+
+class MMD(Regularizer):
+    r"""Squared MMD between the aggregated posterior q(z) and the prior p(z).
+
+    $$E k(z, z') - 2 E k(z, y) + E k(y, y'), \quad z, z' \sim q, \ y, y' \sim p$$
+
+    The prior is a Gaussian mixture, so both expectations over it are Gaussian integrals: it is
+    never sampled. So is the first one, if posteriors are Gaussian and `integrate` is true.
+
+    `kernel` is "imq" (inverse multiquadric), "gaussian" or "energy"; `scales` its ladder, in units
+    of the prior's variance τ² and dimension D: C = 2Dτ² c, or l² = Dτ² c. `statistic` "u" drops
+    the pairs i = j and is unbiased, "v" keeps them. `normalise` divides each scale by its E k(y, y'),
+    `standardised` the whole by its standard deviation under q = p. `backend` is that of `pair_sum`.
+    """
+
+    title = "MMD (closed form)"
+    cites = ("gretton2012", "huszar2015", "tolstikhin2018", "rustamov2019")
+
+    def __init__(
+        self,
+        prior: Prior,
+        kernel: str = "imq",
+        scales: Sequence[float] | None = None,
+        statistic: str = "u",
+        normalise: bool = False,
+        standardised: bool = False,
+        integrate: bool = True,
+        backend: str = "auto",
+    ):
+        super().__init__(prior)
+        if statistic not in ("u", "v") or (standardised and statistic == "v"):
+            raise ValueError(f"statistic is 'u', or 'v' if not standardised, and not {statistic!r}")
+        self.v, self.integrate, self.backend, self.used = statistic == "v", integrate, backend, {}
+        self.kernel = ladder(prior, kernel, scales)
+        if normalise:
+            self.kernel = normalised(prior, self.kernel)
+        self.mu = Embedding(prior, self.kernel)
+        self.zeta = null_variance(prior, self.kernel) if standardised else None
+
+    @classmethod
+    def unsupported(cls, prior, encoder):
+        reason = "the prior is one point, which gives no unit of length"
+        return super().unsupported(prior, encoder) or (None if prior.variance > 0 else reason)
+
+    def forward(self, codes, posterior):
+        n = len(codes)
+        too_few(codes, 1 if self.v else 2)
+        if self.integrate and is_gaussian(posterior):
+            mmd2 = with_gradient(self.of_gaussians, posterior.mean, posterior.variance)
+        else:
+            mmd2 = with_gradient(self.of_points, codes)
+        return mmd2 if self.zeta is None else mmd2 / math.sqrt(2 * self.zeta / (n * (n - 1)))
+
+    def of_points(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
+        """MMD² of the empirical measure of `z`, and its gradient."""
+        *pairs, self.used = pair_sum(z, self.kernel, gradient, self.v, self.backend)
+        return self.combine(len(z), pairs, self.mu.sum(z, gradient))
+
+    def of_gaussians(self, mean: Tensor, variance: Tensor, gradient: bool) -> tuple[Tensor, ...]:
+        """MMD² of the mixture of the posteriors N(mean_i, diag variance_i), and its gradients in both."""
+        pairs = gaussian_pair_sum(mean, variance, self.kernel, gradient, self.v)
+        self.used = {"backend": "dense"}
+        return self.combine(len(mean), pairs, self.mu.sum_of_gaussians(mean, variance, gradient))
+
+    def combine(self, n: int, pairs: Sequence[Tensor], cross: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Σ k(z, z') / count - 2 Σ μ(z) / n + E k(y, y'), and the gradients that follow."""
+        value, *gradients = (
+            a / (n * (n if self.v else n - 1)) - 2 / n * b for a, b in zip(pairs, cross, strict=True)
+        )
+        return value + self.mu.self_energy, *gradients
+
+    def describe(self):
+        return self.used
+
+
+def is_gaussian(posterior: Distribution) -> bool:
+    """True for N(mean, diag variance) and for products with such a part, whose others are points."""
+    return any(isinstance(part, Independent) for part in getattr(posterior, "parts", (posterior,)))
+
+
+def mmd2(codes: Float[Tensor, "n D"], prior: Prior, **options) -> float:
+    """Squared MMD of the codes to the prior, without gradient; `options` are those of `MMD`."""
+    with torch.no_grad():
+        return float(MMD(prior, **options)(codes.detach(), Point(codes.detach())))
