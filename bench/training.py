@@ -180,7 +180,7 @@ class Training:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """All parameters and buffers, each in memory of its own: regularizers share the autoencoder's priors."""
-        return {name: value.clone() for name, value in self.objective.state_dict().items()}
+        return {name: value.clone(memory_format=torch.contiguous_format) for name, value in self.objective.state_dict().items()}
 
     def facts(self) -> dict:
         """What the record says of the model and its penalties, such as the backend that computed them."""
