@@ -32,11 +32,10 @@ class CramerWold(Regularizer):
     def __init__(self, prior, log: bool = False):
         super().__init__(prior)
         self.log = log
-        s, b = np.expm1(U), prior.dim / 2
-        phi = np.maximum(hyp1f1(0.5, b, -s), 1e-300)
-        slope = -0.5 / b * hyp1f1(1.5, b + 1, -s) * (1 + s) / phi  # of log φ in u = log(1 + s): a straight tail
-        self.register_buffer("log_phi", torch.tensor(np.log(phi)).float(), persistent=False)
-        self.register_buffer("slope", torch.tensor(slope * U[1]).float(), persistent=False)
+        s = np.minimum(np.expm1(U), 1e300 if prior.dim > 1 else 700.0)  # in one dimension it is exp(-s)
+        log_phi = np.log(hyp1f1(0.5, prior.dim / 2, -s))  # in u = log(1 + s) its tail is straight
+        self.register_buffer("log_phi", torch.tensor(log_phi).float(), persistent=False)
+        self.register_buffer("slope", torch.tensor(np.gradient(log_phi, edge_order=2)).float(), persistent=False)
 
     @classmethod
     def unsupported(cls, prior, encoder):
