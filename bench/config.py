@@ -180,6 +180,7 @@ class Config(Strict):
     seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 1
     data_root: str | None = None
     batch_by: Literal["experiment", "method", "run"] = "method"
+    only: list[Name] | None = None
     strict: bool = False
     controls: bool = True
     defaults: dict[str, Any] = {}
@@ -305,6 +306,9 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
                 errors.append(f"{_file(at, layers)}: {_path(at[:-1])}: {unknown(method, sections['methods'])}")
             elif isinstance(methods, dict):
                 validate(Method, methods[method] or {}, at)
+    for name in config.only or () if config else ():
+        if name not in sections["experiments"]:
+            errors.append(f"{_file(('only',), layers)}: only: {unknown(name, sections['experiments'])}")
     if errors or config is None:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
     for experiment, content in config.experiments.items():

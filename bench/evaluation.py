@@ -15,6 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
+from bench import classification as classify
 from bench import parzen
 from bench.data import Dataset
 from bench.model import Autoencoder
@@ -132,6 +133,9 @@ def parzen_measurements(
     for (name, bandwidth), score in zip(chosen.items(), scores, strict=True):
         yield Measurement(f"log_likelihood{names[name]}", score.mean, score.standard_error, len(test))
         yield Measurement(f"sigma{names[name]}", bandwidth.sigma, split="validation")
+    # What tuning may look at: the test images take no part in it.
+    best = max(chosen["fine"].means)
+    yield Measurement("validation_log_likelihood", best, n=parzen.PROTOCOLS["fine"].images, split="validation")
     yield Measurement("sigma_at_edge", float(chosen["paper"].at_edge), split="validation")
     yield Measurement("nearest_sample", scores[0].nearest)
     for count in counts[1:]:
@@ -184,9 +188,24 @@ def components(trained: Trained) -> Iterator[Measurement]:
         yield Measurement("own_component", own.mean().item(), standard_error(own), len(y))
 
 
+def clustering(trained: Trained) -> Iterator[Measurement]:
+    """Errors of three rules that name clusters, all by validation labels, and label-free agreement on test images.
+
+    "paper" is the label of the single most confident validation image (Makhzani et al., 2015, sec. 6).
+    """
+    splits = {
+        name: (trained.codes[name]["y"].cpu(), getattr(trained.dataset, name).y.cpu())
+        for name in ("validation", "test")
+    }
+    for name, value in classify.clustering(splits["validation"], splits["test"]).items():
+        percent = 100 if name.startswith("clustering_error") else 1
+        yield Measurement(name, percent * value, n=len(splits["test"][1]))
+
+
 EVALUATIONS: dict[str, Callable[[Trained], Iterator[Measurement]]] = {
     "reconstruction": reconstruction,
     "likelihood": likelihood,
     "classification": classification,
+    "clustering": clustering,
     "components": components,
 }
