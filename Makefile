@@ -17,3 +17,56 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: setup
 setup: .venv/ready
+
+# The pipeline, quiet but for a line for each finished job; the report's last lines name the files and print the table.
+.PHONY: run
+run: .venv/ready
+	snakemake --configfile $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
+	@cat "$$(python -m bench.report --summary $(CONFIG))"
+
+.PHONY: quick
+quick: .venv/ready
+	@$(MAKE) --no-print-directory run CONFIG=config/quick.yaml
+
+.PHONY: mnist
+mnist: .venv/ready
+	@$(MAKE) --no-print-directory run CONFIG=config/mnist.yaml
+
+# What would run, and what it would cost, from the timings of earlier runs.
+.PHONY: plan
+plan: .venv/ready
+	@python -m bench.plan $(CONFIG)
+
+# The page, tables and figures from results that are there; trains nothing.
+.PHONY: report
+report: .venv/ready
+	@python -m bench.collect $(CONFIG) $(RESULTS)/metrics.csv
+	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html
+RESULTS = results/$(basename $(notdir $(CONFIG)))
+
+.PHONY: new-regularizer
+new-regularizer: .venv/ready
+	@python -m bench.new $(NAME)
+
+.PHONY: test
+test: .venv/ready
+	python -m pytest -q -m "not faults" --dist loadfile -n $(CORES)
+
+.PHONY: test-faults
+test-faults: .venv/ready
+	python -m pytest -q -m faults
+
+.PHONY: lint
+lint: .venv/ready
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile
+	snakemake --configfile config/quick.yaml --lint
+
+.PHONY: lock
+lock: .venv/ready
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 --group dev pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean:
+	rm -rf .venv .snakemake .ruff_cache .hypothesis
