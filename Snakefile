@@ -1,8 +1,8 @@
-# config -> train -> evaluate -> collect -> tables, figures -> report
+# config -> train -> evaluate -> collect -> report
 #
-# What is up to date is decided by content (bench/runs.py), not by file times: a fresh clone with
-# committed results has nothing to train, and an edited plug-in makes its own runs stale. A stale
-# batch gets an input that does not exist yet; an up-to-date one has `ancient` inputs only.
+# What is up to date is decided by content (bench/jobs.py), not by file times: the name of the file
+# that says a job is done holds a hash of all that its results depend on. Hence all inputs are
+# ancient. Runs that are up to date are skipped once more by the programs themselves.
 
 import json
 import sys
@@ -16,6 +16,8 @@ min_version("9.27")
 
 try:
     JOBS = Jobs(workflow.configfiles, config)
+    if workflow.is_main_process:
+        JOBS.forget()
 except ConfigError as error:
     # A user's mistake deserves its message, not a traceback through this file.
     print(error, file=sys.stderr)
@@ -25,34 +27,22 @@ OUT = str(JOBS.results.folder)
 CONFIG = f"{OUT}/jobs/config-{JOBS.digest}.json"
 
 
-def stage_inputs(stage, before=None):
-    """The input function of a stage: the marker of what it must be of, and the stage before."""
-
-    def inputs(wildcards):
-        batch = wildcards.batch
-        marker = JOBS.marker(batch, stage)
-        previous = [f"{OUT}/jobs/{batch}.{before}.json"] if before else []
-        if JOBS.stale(batch, stage):
-            return [marker, *previous]
-        return [ancient(p) for p in ([marker] if exists(marker) else []) + previous]
-
-    return inputs
-
-
 wildcard_constraints:
     batch="|".join(map(re.escape, JOBS.batches)),
-    experiment="|".join(JOBS.config.experiments),
+    version="[0-9a-f]{12}",
 
 
 localrules:
+    all,
     config,
-    stale,
     collect,
+    report,
 
 
 rule all:
     input:
         f"{OUT}/report.html",
+        JOBS.done["results", "report"],
 
 
 rule config:
@@ -65,26 +55,19 @@ rule config:
     log:
         f"{OUT}/logs/config.log",
     shell:
-        "python -m bench.jobs {params.configfile:q} {params.overrides:q} {output} 2> {log}"
-
-
-rule stale:
-    """Marks what a batch is about to be made of: settings, code, packages and data, as a hash."""
-    output:
-        touch(OUT + "/jobs/stale/{marker}"),
+        "python -m bench.jobs {params.configfile:q} {params.overrides:q} {output:q} 2> {log:q}"
 
 
 rule train:
     """Train the stale runs of a batch; the others are left as they are."""
     input:
-        stage_inputs("train"),
         config=ancient(CONFIG),
     output:
-        OUT + "/jobs/{batch}.trained.json",
+        OUT + "/jobs/{batch}.train-{version}.json",
     params:
-        runs=lambda wildcards: wildcards.batch.replace(".", "/"),
+        runs=lambda wildcards: JOBS.selection(wildcards.batch),
     log:
-        OUT + "/logs/{batch}.train.log",
+        OUT + "/logs/{batch}.train-{version}.log",
     threads: 1
     resources:
         gpu=1,
@@ -93,20 +76,20 @@ rule train:
     message:
         "train {wildcards.batch}"
     shell:
-        "python -m bench.train {input.config} {params.runs} --threads {threads} --done {output} > {log} 2>&1"
+        "python -m bench.train {input.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
     """Measure the trained models of a batch, and store their codes."""
     input:
-        stage_inputs("evaluate", "trained"),
+        lambda wildcards: ancient(JOBS.done[wildcards.batch, "train"]),
         config=ancient(CONFIG),
     output:
-        OUT + "/jobs/{batch}.evaluated.json",
+        OUT + "/jobs/{batch}.evaluate-{version}.json",
     params:
-        runs=lambda wildcards: wildcards.batch.replace(".", "/"),
+        runs=lambda wildcards: JOBS.selection(wildcards.batch),
     log:
-        OUT + "/logs/{batch}.evaluate.log",
+        OUT + "/logs/{batch}.evaluate-{version}.log",
     threads: 1
     resources:
         gpu=1,
@@ -115,30 +98,34 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "python -m bench.evaluate {input.config} {params.runs} --threads {threads} --done {output} > {log} 2>&1"
+        "python -m bench.evaluate {input.config:q} {params.runs:q} --threads {threads} --done {output:q}"
+        " > {log:q} 2>&1"
 
 
 rule collect:
     """All numbers of all runs in one tidy table."""
     input:
-        expand(OUT + "/jobs/{batch}.evaluated.json", batch=JOBS.batches),
+        [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.batches],
         config=ancient(CONFIG),
     output:
         f"{OUT}/metrics.csv",
+        touch(JOBS.done["results", "collect"]),
     log:
         f"{OUT}/logs/collect.log",
     shell:
-        "python -m bench.collect {input.config} {output} > {log} 2>&1"
+        "python -m bench.collect {input.config:q} {output[0]:q} > {log:q} 2>&1"
 
 
 rule report:
     """Tables, figures and the report page, from the tidy table and the stored codes."""
     input:
-        metrics=rules.collect.output[0],
+        ancient(JOBS.done["results", "collect"]),
+        metrics=ancient(f"{OUT}/metrics.csv"),
         config=ancient(CONFIG),
     output:
         f"{OUT}/report.html",
+        touch(JOBS.done["results", "report"]),
     log:
         f"{OUT}/logs/report.log",
     shell:
-        "python -m bench.report {input.config} {input.metrics} {output} > {log} 2>&1"
+        "python -m bench.report {input.config:q} {input.metrics:q} {output[0]:q} > {log:q} 2>&1"

@@ -83,7 +83,7 @@ class Latent(Strict):
 
 TERMS = ("reconstruction", "regularization", "classification", "separation")
 EVALUATIONS = (
-    "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "decomposition", "ais",
+    "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "probes", "decomposition", "ais",
 )  # fmt: skip
 
 
@@ -179,7 +179,7 @@ class Config(Strict):
     preset: str = "modern"
     seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 1
     data_root: str | None = None
-    batch_by: Literal["experiment", "method", "run"] = "method"
+    batch_by: Literal["all", "experiment", "method", "run"] = "method"
     only: list[Name] | None = None
     strict: bool = False
     controls: bool = True

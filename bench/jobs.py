@@ -1,24 +1,33 @@
-"""What the Snakefile asks of the config: its batches, which of them are stale, and the config as one file.
+"""What the Snakefile asks of the config: its batches, the files that say they are done, the config as one file.
 
 `python -m bench.jobs CONFIG.yaml OVERRIDES OUTPUT.json` writes that file: the config with all that it extends.
 """
 
+import contextlib
 import json
 import sys
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 from bench import config as configs
 from bench import store
 from bench.config import ConfigError
+from bench.fingerprint import fingerprint
 from bench.runs import Results, Run, batches
-from bench.store import sha256
+
+# Where a stage starts over, the later ones do.
+STAGES = ("train", "evaluate", "collect", "report")
 
 
 class Jobs:
-    """The batches of a config file under the values that Snakemake's --config overrides."""
+    """The batches of a config file under the values that Snakemake's --config overrides.
 
-    def __init__(self, configfiles: list[str], merged: dict | None = None):
+    A stage of a batch is done if a file exists whose name holds a hash of all that its results must
+    be of: runs, settings, code, packages and data. So neither file times nor Snakemake's own
+    memory decide what runs, and a clone that holds the results has nothing to do.
+    """
+
+    def __init__(self, configfiles: list[str], merged: dict | None = None, root: Path = Path("results")):
         if len(configfiles) != 1:
             raise ConfigError(
                 "give one config, for example: snakemake --configfile config/quick.yaml; "
@@ -28,28 +37,47 @@ class Jobs:
         own = configs.read_yaml(Path(self.configfile))
         self.overrides = {k: v for k, v in (merged or {}).items() if k not in own or own[k] != v}
         self.config = configs.load(self.configfile, self.overrides)
-        self.results = Results(self.config)
+        self.results = Results(self.config, root)
+        self.folder = self.results.folder / "jobs"
         self.batches = batches(self.config, self.results.runs)
         content = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
-        self.digest = sha256(content.encode())[:8]
-        self.stale = cache(self._stale)
+        self.digest = store.sha256(content.encode())[:8]
 
-    def _stale(self, batch: str, stage: str) -> tuple[Run, ...]:
-        stages = ("train",) if stage == "train" else ("train", "evaluate")
-        return tuple(run for run in self.batches[batch] if self.results.stale(run) in stages)
+    def _versions(self, runs: list[Run], stage: str) -> list[str]:
+        return [f"{r.id} {r.training_version if stage == 'train' else r.evaluation_version}" for r in runs]
 
-    def marker(self, batch: str, stage: str) -> str:
-        """A file whose name holds what the batch's results of a stage must be of: missing, they are stale."""
-        versions = "".join(
-            run.id + (run.training_version if stage == "train" else run.evaluation_version)
-            for run in self.batches[batch]
-        )
-        return f"{self.results.folder}/jobs/stale/{batch}-{stage}-{sha256(versions.encode())[:12]}"
+    @cached_property
+    def done(self) -> dict[tuple[str, str], str]:
+        """(batch, stage) → the file that exists once the stage is done; the batch of the last two is 'results'."""
+        names = {(b, s): self._versions(runs, s) for b, runs in self.batches.items() for s in STAGES[:2]}
+        all_runs = [self.digest, *self._versions(self.results.runs, "evaluate")]
+        names["results", "collect"] = [*all_runs, fingerprint("bench.collect")]
+        names["results", "report"] = [*names["results", "collect"], fingerprint("bench.report")]
+        return {
+            (batch, stage): f"{self.folder}/{batch}.{stage}-{store.sha256(chr(10).join(lines).encode())[:12]}.json"
+            for (batch, stage), lines in names.items()
+        }
+
+    def forget(self) -> None:
+        """Delete the done files that are no longer true: a run was deleted, or its model is missed."""
+        for batch, runs in self.batches.items():
+            stages = {self.results.stale(run) for run in runs if self.results.stale(run)}
+            if not stages:
+                continue
+            lost = [(batch, "evaluate"), ("results", "collect"), ("results", "report")]
+            for key in [(batch, "train"), *lost] if "train" in stages else lost:
+                with contextlib.suppress(OSError):  # of a read-only folder: then nothing can run anyway
+                    Path(self.done[key]).unlink(missing_ok=True)
+
+    def selection(self, batch: str) -> list[str]:
+        """What `bench.train` and `bench.evaluate` are to be told to do this batch alone."""
+        return [] if batch == "all" else [batch.replace(".", "/")]
 
     def summary(self, batch: str, stage: str) -> str:
-        """'likelihood.mmd-0a1b2c3d: 2 of 3 runs (seeds 1 2)', for Snakemake's messages."""
-        stale, runs = self.stale(batch, stage), self.batches[batch]
-        return f"{batch}: {len(stale)} of {len(runs)} runs ({', '.join(run.id for run in stale)})"
+        """'train likelihood.mmd-0a1b2c3d: 2 of 3 runs', for Snakemake's messages."""
+        stages = STAGES[: STAGES.index(stage) + 1]
+        runs = self.batches[batch]
+        return f"{stage} {batch}: {sum(self.results.stale(run) in stages for run in runs)} of {len(runs)} runs"
 
 
 def main(argv: list[str]) -> int:

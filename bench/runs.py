@@ -87,8 +87,13 @@ def expand(config: Config) -> list[Run]:
 
 
 def batches(config: Config, runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of each job, by its name: those of an experiment, of a method in it, or a single one."""
-    names = {"experiment": lambda r: r.experiment, "method": lambda r: r.cell, "run": lambda r: r.id}
+    """The runs of each job, by its name: all, those of an experiment, of a method in it, or a single one."""
+    names = {
+        "all": lambda r: "all",
+        "experiment": lambda r: r.experiment,
+        "method": lambda r: r.cell,
+        "run": lambda r: r.id,
+    }
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         grouped.setdefault(names[config.batch_by](run).replace("/", "."), []).append(run)
