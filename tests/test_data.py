@@ -237,7 +237,7 @@ def mirror(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
     monkeypatch.setattr(MNIST, "resources", resources)
-    yield folder
+    yield folder, server
     server.shutdown()
     server.server_close()
 
@@ -247,13 +247,23 @@ def test_absent_files_are_downloaded(tmp_path, mirror, mnist):
     root = tmp_path / "fresh"
     assert content_of(load("mnist", root, pins=PINS).train) == content_of(read().train)
     assert {path.name for path in (root / "MNIST/raw").iterdir()} == {*SMALL, ".lock"}
-    for packed in mirror.iterdir():
+    for packed in mirror[0].iterdir():
         packed.unlink()
     load("mnist", root, pins=PINS)  # needs no server now
 
 
-def test_a_bad_download_leaves_no_file(tmp_path, mirror):
-    (mirror / f"{LABELS}.gz").write_bytes(b"<html>captive portal</html>")
+def captive_portal(folder, server):
+    (folder / f"{LABELS}.gz").write_bytes(b"<html>log in first</html>")
+
+
+def no_network(folder, server):
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("fault", [captive_portal, no_network])
+def test_a_failed_download_leaves_no_file(tmp_path, mirror, fault):
+    fault(*mirror)
     root = tmp_path / "fresh"
     with pytest.raises(DataError, match="download failed") as error:
         load("mnist", root, pins=PINS)
@@ -263,7 +273,24 @@ def test_a_bad_download_leaves_no_file(tmp_path, mirror):
     assert "\n" not in str(error.value)
 
 
-def test_a_read_only_folder_is_a_data_error(tmp_path):
+def test_absent_svhn_is_downloaded_as_far_as_wanted(svhn, mirror, monkeypatch, tmp_path):
+    from torchvision.datasets import SVHN
+
+    folder, _, read = svhn
+    whole = read(extra=False)
+    for path in folder.iterdir():
+        path.rename(mirror[0] / path.name)
+    address = f"http://127.0.0.1:{mirror[1].server_port}/"
+    urls = {split: [address + file, file, md5] for split, (_, file, md5) in SVHN.split_list.items()}
+    monkeypatch.setattr(SVHN, "split_list", urls)
+    assert content_of(read(extra=False).train) == content_of(whole.train)
+    assert {path.name for path in folder.iterdir()} == {"train_32x32.mat", "test_32x32.mat", ".lock"}
+    (mirror[0] / "extra_32x32.mat").write_bytes(b"<html>")
+    with pytest.raises(DataError, match=r"the files extra_32x32\.mat, .*download failed"):
+        read()
+
+
+def test_a_folder_that_cannot_be_made_is_a_data_error(tmp_path):
     (tmp_path / "MNIST").write_text("a file where a folder should be")
     with pytest.raises(DataError, match="DATA_ROOT"):
         load("mnist", tmp_path)
