@@ -1,32 +1,66 @@
 """The metrics' names: what a table calls them, their unit, and which direction is better."""
 
+import re
 from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """A column of a table. `higher_is_better` is None where neither direction is."""
+    """A column of a table. `higher_is_better` is None where neither direction is.
+
+    `group` "referee" is a discrepancy of the codes from the prior, which the referee matrix shows.
+    """
 
     label: str
     unit: str
     higher_is_better: bool | None
     digits: int = 2
+    group: str = ""
 
 
+# In the order of the tables' columns: an experiment's first one with a direction is its headline.
 METRICS = {
     "log_likelihood": Metric("Parzen log-likelihood", "nats", True, 1),
     "log_likelihood_fine": Metric("Parzen, fine σ", "nats", True, 1),
     "log_likelihood_gmmn": Metric("Parzen, GMMN's σ", "nats", True, 1),
-    "sigma": Metric("σ", "pixel units", None, 3),
-    "sigma_fine": Metric("σ, fine", "pixel units", None, 3),
-    "sigma_at_edge": Metric("σ at the grid's edge", "0 or 1", None, 0),
-    "reconstruction": Metric("Reconstruction, ½ squared error", "per image", False, 2),
     "error": Metric("Test error", "%", False, 2),
-    "validation_error": Metric("Validation error", "%", False, 2),
     "clustering_error": Metric("Clustering error, paper's rule", "%", False, 2),
     "clustering_error_majority": Metric("Clustering error, majority", "%", False, 2),
     "clustering_error_hungarian": Metric("Clustering error, Hungarian", "%", False, 2),
+    "own_component": Metric("Codes in their class's component", "%", True, 1),
+    "reconstruction": Metric("Reconstruction, ½ squared error", "per image", False, 2),
     "nmi": Metric("NMI", "", True, 3),
     "ari": Metric("ARI", "", True, 3),
-    "own_component": Metric("Codes in their class's component", "%", True, 1),
+    "nearest_sample": Metric("Squared distance to the nearest sample", "per pixel", False, 4),
+    "validation_error": Metric("Validation error", "%", False, 2),
+    "sigma": Metric("σ", "pixel units", None, 3),
+    "sigma_fine": Metric("σ, fine", "pixel units", None, 3),
+    "sigma_gmmn": Metric("σ, GMMN's", "pixel units", None, 3),
+    "sigma_at_edge": Metric("σ at the grid's edge", "0 or 1", None, 0),
     "parameters": Metric("Parameters", "", None, 0),
 }
+
+PATTERNS = {
+    r"log_likelihood_(\d+)": Metric("Parzen, {} samples", "nats", True, 1),
+    r"sigma_(\d+)": Metric("σ, {} samples", "pixel units", None, 3),
+    r"error_epoch(\d+)": Metric("Test error, epoch {}", "%", False, 2),
+    r"(?:\w+_)?referee_(\w+)_floor": Metric("{}, of prior samples", "", None, 4),
+    r"(?:\w+_)?referee_(\w+)": Metric("{}", "", False, 4, "referee"),
+}
+
+
+def metric(name: str) -> Metric:
+    """What is known of a metric; a name that nobody declared is a column without a direction."""
+    if name in METRICS:
+        return METRICS[name]
+    for pattern, found in PATTERNS.items():
+        if match := re.fullmatch(pattern, name):
+            word = match[1] if not match[1].isdigit() else f"{int(match[1]):,}"
+            return found._replace(label=found.label.format(word.replace("_", " ")))
+    return Metric(name.replace("_", " ").capitalize(), "", None, 3)
+
+
+def order(name: str) -> tuple:
+    """The sort key of a table's columns: those with a direction first, then as declared."""
+    names = list(METRICS)
+    position = names.index(name) if name in METRICS else len(names)
+    return metric(name).higher_is_better is None, position, name

@@ -1,0 +1,170 @@
+"""One table in every form: CSV, Markdown, LaTeX; the report's template makes it HTML. Free of torch."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from string import ascii_lowercase
+from typing import NamedTuple
+
+import pandas as pd
+
+DASH = "–"
+
+
+class Entry(NamedTuple):
+    """A cell: its text, a smaller detail beside it, the value it sorts by, a footnote's mark, where it leads."""
+
+    text: str
+    detail: str = ""
+    value: float | None = None
+    bold: bool = False
+    mark: str = ""
+    href: str = ""
+
+    @property
+    def plain(self) -> str:
+        """Text and detail."""
+        return f"{self.text} ({self.detail})" if self.detail else self.text
+
+
+@dataclass
+class Table:
+    """Rows of entries under a head; the first entry of a row names it. Notes are footnotes by mark."""
+
+    name: str
+    caption: str
+    head: list[str]
+    rows: list[list[Entry]] = field(default_factory=list)
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def note(self, text: str) -> str:
+        """The mark of a footnote; equal texts share one."""
+        for mark, known in self.notes.items():
+            if known == text:
+                return mark
+        i = len(self.notes)
+        mark = ascii_lowercase[i % 26] * (i // 26 + 1)
+        self.notes[mark] = text
+        return mark
+
+    def without_empty_columns(self) -> "Table":
+        """The same table without the columns that hold nothing."""
+        keep = [i for i in range(len(self.head)) if any(row[i].text for row in self.rows)]
+        rows = [[row[i] for i in keep] for row in self.rows]
+        return Table(self.name, self.caption, [self.head[i] for i in keep], rows, self.notes)
+
+
+def table(name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence]) -> Table:
+    """A table of plain values."""
+    entries = [[v if isinstance(v, Entry) else entry(v) for v in row] for row in rows]
+    return Table(name, caption, list(head), entries)
+
+
+def entry(value: object) -> Entry:
+    """A plain value as a cell; nothing is a dash."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return Entry(DASH)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Entry(number(value, 3 if isinstance(value, float) else 0), value=float(value))
+    return Entry(str(value))
+
+
+def number(value: float | None, digits: int, sign: bool = False) -> str:
+    """`value` with as many decimals, or three significant digits where those would all be zero."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    rounded = round(value, digits) + 0.0  # no -0.0
+    if rounded == 0 and value != 0:
+        return f"{value:{'+' if sign else ''}.2e}"
+    return f"{rounded:{'+' if sign else ''}.{digits}f}"
+
+
+def spread(mean: float, sd: float | None, digits: int) -> str:
+    """'mean ± sd', or the mean alone if there is no sd."""
+    if sd is None or not math.isfinite(sd):
+        return number(mean, digits)
+    if 0 < sd < 0.5 * 10**-digits:  # a zero would look like no spread at all
+        digits_of_sd = min(-math.floor(math.log10(sd)), 9)
+        return f"{number(mean, digits)} ± {number(sd, digits_of_sd)}"
+    return f"{number(mean, digits)} ± {number(sd, digits)}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration for humans."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def to_csv(content: Table) -> str:
+    """As comma-separated values; footnotes are told in full."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(content.head)
+    for row in content.rows:
+        writer.writerow([e.plain + (f" [{content.notes[e.mark]}]" if e.mark else "") for e in row])
+    return buffer.getvalue()
+
+
+def to_markdown(content: Table) -> str:
+    """As a Markdown table with its caption and footnotes."""
+
+    def cell(e: Entry) -> str:
+        text = e.plain.replace("|", "\\|")
+        return (f"**{text}**" if e.bold else text) + (f"<sup>{e.mark}</sup>" if e.mark else "")
+
+    frame = pd.DataFrame([[cell(e) for e in row] for row in content.rows], columns=content.head)
+    align = ("left", *["right"] * (len(content.head) - 1))
+    body = frame.to_markdown(index=False, colalign=align, disable_numparse=True) if content.rows else "No rows."
+    notes = "".join(f"<sup>{mark}</sup> {text}\n\n" for mark, text in content.notes.items())
+    return f"{content.caption}\n\n{body}\n\n{notes}".rstrip() + "\n"
+
+
+SYMBOLS = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "½": r"$\frac12$", "σ": r"$\sigma$",
+    "λ": r"$\lambda$", "β": r"$\beta$", "×": r"$\times$", "²": r"$^2$", "³": r"$^3$", "≥": r"$\geq$",
+    "≤": r"$\leq$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
+    "−": r"$-$", "–": "--", "—": "---", "→": r"$\to$", "·": r"$\cdot$", "η": r"$\eta$", "<": r"$<$", ">": r"$>$",
+    "√": r"$\surd$", "…": r"\ldots{}", "’": "'", "‘": "`", "∞": r"$\infty$", "∈": r"$\in$", "≈": r"$\approx$",
+}  # fmt: skip
+
+
+def escape(text: str) -> str:
+    """`text` as LaTeX. A letter that pdflatex may not know becomes a question mark, so that it still compiles."""
+    known = (SYMBOLS.get(c, c if ord(c) < 0x180 else "?") for c in text)
+    return "".join(known).replace(" -", " $-$").replace("(-", "($-$")
+
+
+def to_latex(content: Table) -> str:
+    """As a LaTeX table environment, for the packages booktabs and graphicx; never wider than the line."""
+
+    def cell(e: Entry) -> str:
+        text = escape(e.text)
+        text = "$-$" + text[1:] if text.startswith("-") and text[1:2].isdigit() else text
+        text = rf"\textbf{{{text}}}" if e.bold else text
+        detail = rf" {{\footnotesize({escape(e.detail)})}}" if e.detail else ""
+        return text + detail + (rf"\textsuperscript{{{e.mark}}}" if e.mark else "")
+
+    frame = pd.DataFrame([[cell(e) for e in row] for row in content.rows], columns=[*map(escape, content.head)])
+    columns = "l" + "r" * (len(content.head) - 1)
+    body = frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns).strip()
+    notes = " ".join(rf"\textsuperscript{{{mark}}}~{escape(text)}." for mark, text in content.notes.items())
+    return "\n".join(
+        [
+            "% Needs \\usepackage{booktabs,graphicx}.",
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{escape(content.caption)}}}",
+            rf"\label{{tab:{content.name}}}",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+            body + "}",
+            *([rf"\par\smallskip\footnotesize {notes}"] if notes else []),
+            r"\end{table}",
+            "",
+        ]
+    )

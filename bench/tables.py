@@ -1,0 +1,247 @@
+"""The tables: `python -m bench.tables CONFIG.yaml|JOB.json METRICS.csv FOLDER`.
+
+Writes an experiment's table as FOLDER/EXPERIMENT.csv (one row for each method and metric), .md and .tex, the
+paper's as paper_table_1 to 3, and every published number beside ours as published.csv. Free of torch.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bench import store
+from bench.config import Config, ConfigError
+from bench.metrics import metric as describe
+from bench.metrics import order
+from bench.rendering import DASH, Entry, Table, number, spread, to_csv, to_latex, to_markdown
+from bench.runs import read
+from bench.statistics import mean_interval
+
+ALPHA = 0.05
+RUN = ["experiment", "method", "seed"]
+
+
+def read_metrics(path: Path) -> pd.DataFrame:
+    """The tidy table of `bench.collect`.
+
+    Raises:
+        ConfigError: the file is not there, or is no tidy table.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"commit": "str", "version": "str", "data": "str", "reason": "str"})
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}; expected the tidy table that bench.collect writes") from None
+    if missing := {*RUN, "metric", "value", "status"} - set(table.columns):
+        raise ConfigError(f"{path}: no column {', '.join(sorted(missing))}; expected the table of bench.collect")
+    return table
+
+
+def title(config: Config, name: str, section: str = "methods") -> str:
+    """The title of a method or experiment; a row that the config does not have is called by its own name."""
+    found = getattr(config, section).get(name) or {}
+    return found.get("title") or name.replace("_", " ").capitalize()
+
+
+def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
+    """The methods of an experiment in the config's order, then the rows that have no method, such as controls."""
+    declared = list(config.experiments.get(experiment, {}).get("methods", []))
+    present = table.loc[table["experiment"] == experiment, "method"].unique()
+    return [*declared, *(m for m in present if m not in declared)]
+
+
+def experiments(config: Config, table: pd.DataFrame) -> list[str]:
+    """The experiments of the config, then others that the table has."""
+    return [*config.experiments, *(e for e in table["experiment"].unique() if e not in config.experiments)]
+
+
+def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
+    """A metric's values: a row for each seed, a column for each method, NaN where a run has none."""
+    rows = table[(table["experiment"] == experiment) & (table["metric"] == metric)]
+    return rows.pivot_table(index="seed", columns="method", values="value", aggfunc="first", dropna=False)
+
+
+def failure(run: pd.Series) -> str:
+    """Why a run has no number: 'diverged at epoch 4: a loss is not finite'."""
+    if run["status"] == "missing":
+        return "not run"
+    at = f" at epoch {int(run['epoch'])}" if run["status"] == "diverged" and pd.notna(run.get("epoch")) else ""
+    return f"{run['status']}{at}" + (f": {run['reason']}" if isinstance(run["reason"], str) else "")
+
+
+def reason(runs: pd.DataFrame) -> str:
+    """Why runs have no number, in one line: each reason with its seeds, or without if it is that of all."""
+    found = runs.assign(why=[failure(run) for _, run in runs.iterrows()]).groupby("why", sort=False)["seed"]
+    parts = {why: ", ".join(str(int(s)) for s in seeds if pd.notna(s)) for why, seeds in found}
+    if len(parts) == 1 and set(runs["status"]) <= {"unsupported", "missing"}:
+        return next(iter(parts))
+    return "; ".join(f"seed{'s' if ',' in seeds else ''} {seeds} {why}" for why, seeds in parts.items())
+
+
+def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """One row for each experiment, method and metric: what a table's cell says.
+
+    mean, sd_over_seeds and the ends of the mean's 95 % interval are over the `seeds_finished` of `seeds` runs;
+    standard_error_over_images is the mean of the runs', over `images` of `split`; `best` marks the best mean
+    and those that a test cannot tell from it; `note` says why a number, or a seed's, is not there.
+    """
+    rows = []
+    for experiment in experiments(config, table):
+        own = table[table["experiment"] == experiment]
+        runs = own.drop_duplicates(RUN)
+        for metric in sorted(own["metric"].dropna().unique(), key=order):
+            values = own[own["metric"] == metric]
+            best = best_methods(scores(table, experiment, metric), runs, describe(metric).higher_is_better)
+            for method in methods(config, table, experiment):
+                of_method, asked = values[values["method"] == method], runs[runs["method"] == method]
+                x = of_method["value"].to_numpy(float)
+                interval = mean_interval(x)
+                lacking = asked[~asked["seed"].isin(of_method["seed"])]
+                failed = lacking[lacking["status"] != "ok"]
+                note = reason(failed) if len(failed) else ("" if len(x) else "this method has no such number")
+                rows.append(
+                    {
+                        "experiment": experiment,
+                        "method": method,
+                        "metric": metric,
+                        "mean": x.mean() if len(x) else math.nan,
+                        "sd_over_seeds": x.std(ddof=1) if len(x) > 1 else math.nan,
+                        "low": interval.low if interval else math.nan,
+                        "high": interval.high if interval else math.nan,
+                        "standard_error_over_images": of_method["standard_error"].mean(),
+                        "images": of_method["n"].max(),
+                        "split": of_method["split"].iloc[0] if len(x) else "",
+                        "seeds_finished": len(x),
+                        "seeds": len(asked),
+                        "best": method in best,
+                        "note": note,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: bool | None) -> set[str]:
+    """The method with the best mean, and those that a paired t-test (5 %, unadjusted) does not tell from it.
+
+    Unadjusted, because an adjusted test would call more of them equal. Only methods with a number
+    for every seed compete. With one seed there is no test, and no tie.
+    """
+    if higher_is_better is None:
+        return set()
+    asked = runs.groupby("method")["seed"].size()
+    whole = [m for m in values.columns if values[m].notna().sum() == asked.get(m, 0)]
+    if not whole:
+        return set()
+    means = values[whole].mean() * (1 if higher_is_better else -1)
+    best = means.idxmax()
+
+    def level(method: str) -> bool:
+        difference = (values[best] - values[method]).dropna().to_numpy(float)
+        if means[method] == means[best]:
+            return True
+        if len(difference) < 2 or np.ptp(difference) == 0:
+            return False
+        return bool(stats.ttest_1samp(difference, 0).pvalue >= ALPHA)
+
+    return {m for m in whole if level(m)}
+
+
+def heading(metric: str) -> str:
+    """The head of a metric's column, with its unit and the better direction."""
+    label, unit, higher, *_ = describe(metric)
+    arrow = {True: " ↑", False: " ↓", None: ""}[higher]
+    return f"{label}{f' ({unit})' if unit else ''}{arrow}"
+
+
+def anchor(experiment: str, method: str) -> str:
+    """The place in the report that tells all of a cell."""
+    return f"cell-{experiment}-{method}"
+
+
+def experiment_table(config: Config, cells: pd.DataFrame, experiment: str) -> Table:
+    """The table of an experiment: methods down, metrics across."""
+    own = cells[cells["experiment"] == experiment]
+    metrics = sorted(own["metric"].unique(), key=order)
+    table = Table(experiment, caption(config, own, experiment), ["Method", "Seeds", *map(heading, metrics)])
+    for method, group in own.groupby("method", sort=False):
+        by_metric = group.set_index("metric")
+        finished, asked = int(group["seeds_finished"].max()), int(group["seeds"].max())
+        where = f"#{anchor(experiment, method)}"
+        row = [Entry(title(config, method), href=where), Entry(f"{finished} of {asked}", value=finished)]
+        for metric in metrics:
+            c, digits = by_metric.loc[metric], describe(metric).digits
+            mark = table.note(c["note"]) if c["note"] else ""
+            if not c["seeds_finished"]:
+                row.append(Entry(DASH, mark=mark, href=where))
+                continue
+            se = c["standard_error_over_images"]
+            detail = number(se, digits) if pd.notna(se) else ""
+            text = spread(c["mean"], c["sd_over_seeds"], digits)
+            row.append(Entry(text, detail, float(c["mean"]), bool(c["best"]), mark, where))
+        table.rows.append(row)
+    return table
+
+
+def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
+    """What the numbers of a table are: which spread, which split, how bold is decided."""
+    seeds = int(own["seeds_finished"].max()) if len(own) else 0
+    images = own.loc[own["split"] == "test", "images"].dropna()
+    n = f"{int(images.max()):,} test images" if len(images) else "test images"
+    if seeds > 1:
+        first = "Mean ± sd over seeds"
+        bold = "Bold: the best mean among methods with all seeds, and those that a paired t-test"
+        bold += " (5 %, unadjusted) cannot tell from it."
+    else:
+        first = "One seed: there is no spread, and no test"
+        bold = "Bold: the best number, which one seed cannot show to be better."
+    bracket = f"In brackets: the standard error over the {n}, which is no spread over seeds."
+    return f"{title(config, experiment, 'experiments')}. {first}. {bracket} {bold}"
+
+
+def write_table(content: Table, folder: Path, csv: str | None = None) -> None:
+    """NAME.csv, NAME.md and NAME.tex in a folder."""
+    store.write(folder / f"{content.name}.csv", csv or to_csv(content))
+    store.write(folder / f"{content.name}.md", to_markdown(content))
+    store.write(folder / f"{content.name}.tex", to_latex(content))
+
+
+def write_tables(config: Config, table: pd.DataFrame, folder: Path) -> dict[str, Table]:
+    """Every table of a result set in a folder; returned by name."""
+    from bench import published
+
+    cells = summary(config, table)
+    found = {}
+    for experiment in experiments(config, table):
+        found[experiment] = experiment_table(config, cells, experiment)
+        csv = cells[cells["experiment"] == experiment].to_csv(index=False, lineterminator="\n")
+        write_table(found[experiment], folder, csv)
+    against = published.against_published(config, cells)
+    store.write(folder / "published.csv", against.to_csv(index=False, lineterminator="\n"))
+    for content in published.paper_tables(config, cells, against):
+        found[content.name] = content
+        write_table(content, folder)
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 2 for a bad config or table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("metrics", type=Path)
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        config, _, _ = read(arguments.config)
+        written = write_tables(config, read_metrics(arguments.metrics), arguments.folder)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{len(written)} tables in {arguments.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
