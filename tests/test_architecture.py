@@ -74,4 +74,4 @@ def lines_of_code(path):
 
 @pytest.mark.parametrize("name", regularizers.names())
 def test_a_regularizer_is_one_short_file(name):
-    assert lines_of_code(ROOT / "regularizers" / f"{name}.py") <= 65
+    assert lines_of_code(ROOT / "regularizers" / f"{name}.py") <= 70

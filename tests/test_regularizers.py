@@ -23,7 +23,7 @@ PRIORS = {
     "joint": (product([OneHot(4), Gaussian(3)]), {"y": 4, "z": 3}),
     "labelled": (labelled(Petals(), 0.2), {"z": 2, "l": 11}),
 }
-SMALL = {"width": 64, "projections": 64, "steps": 20}  # hyperparameters that cost time, in whatever has them
+SMALL = {"width": 64, "projections": 50, "steps": 20}  # hyperparameters that cost time, in whatever has them
 NAMES = regularizers.names()
 MATRIX = [(name, prior, encoder) for name in NAMES for prior in PRIORS for encoder in regularizers.ENCODERS]
 
@@ -46,6 +46,12 @@ def penalises(regularizer):
     """False for a plain autoencoder, regularized only in what `fit` does afterwards."""
     z = torch.randn(8, regularizer.prior.dim)
     return bool(regularizer(z, Independent(Normal(z, 0.1), 1)) != 0)
+
+
+def spare_rescaled(regularizer):
+    """Leave out the wide Gaussian in long tests of whatever passes the test that scales do not matter."""
+    if regularizer.prior is PRIORS["wide"][0] and not regularizer.inner_steps:
+        pytest.skip("the same as for the unit Gaussian, by the test of scales")
 
 
 def needs_penalty(regularizer):
@@ -132,16 +138,16 @@ def distorted(regularizer, n, shift=0.0, factor=1.0, dropped=0):
     return posterior.rsample(), posterior
 
 
-def mean_penalty(name, prior, n=128, draws=5, **distortion):
+def mean_penalty(name, prior, n=128, draws=4, **distortion):
     """The penalty of distorted prior samples, of a discriminator after it has seen them."""
     values = []
     for seed in range(draws):
         torch.manual_seed(seed)
         regularizer = build(name, prior)
         codes, posterior = distorted(regularizer, n, **distortion)
-        inner_trainer(regularizer)(codes, 50)
+        inner_trainer(regularizer)(codes, 40)
         values.append(regularizer(codes, posterior).item())
-        if regularizer.inner_steps and seed:
+        if regularizer.inner_steps:
             break  # training takes long, and averages by itself
     return np.mean(values)
 
@@ -282,6 +288,7 @@ def test_penalty_grows_with_the_distortion(name, prior):
     prior = PRIORS[prior][0]
     regularizer = build(name, prior)
     needs_penalty(regularizer)
+    spare_rescaled(regularizer)
     none, K = mean_penalty(name, prior), len(prior.weights)
     assert none < mean_penalty(name, prior, shift=0.5) < mean_penalty(name, prior, shift=1.5)
     assert none < mean_penalty(name, prior, factor=2.0)
@@ -310,9 +317,10 @@ def test_defect_1_descending_the_penalty_approaches_the_prior(name, prior):
     prior = PRIORS[prior][0]
     regularizer, n = build(name, prior), 64
     needs_penalty(regularizer)
+    spare_rescaled(regularizer)
     if not (sees_aggregate(regularizer) or prior.has_density):
         pytest.skip("it judges distributions over the vertices, not points")
-    s, steps = rms(prior), 120
+    s, steps = rms(prior), 80
     free = torch.cat(
         [3 + 0.3 * torch.randn(n, prior.dim), torch.full((n, prior.dim), -1.0)], dim=1
     ).requires_grad_()
@@ -322,13 +330,13 @@ def test_defect_1_descending_the_penalty_approaches_the_prior(name, prior):
         posterior = Point(mean) if sees_aggregate(regularizer) else Independent(Normal(mean, s * log_std.exp()), 1)
         return posterior.rsample(), posterior
 
-    optimizer, train_inner = torch.optim.Adam([free], lr=0.2, betas=(0.5, 0.9)), inner_trainer(regularizer)
+    optimizer, train_inner = torch.optim.Adam([free], lr=0.25, betas=(0.5, 0.9)), inner_trainer(regularizer)
     target = prior.sample(1500).numpy()
     before = encode()[0].detach().numpy()
     for step in range(steps):
         codes, posterior = encode()
         train_inner(codes)
-        optimizer.param_groups[0]["lr"] = 0.2 * (1 - step / steps)
+        optimizer.param_groups[0]["lr"] = 0.25 * (1 - step / steps)
         optimizer.zero_grad()
         regularizer(codes, posterior).backward()
         optimizer.step()
