@@ -2,9 +2,8 @@
 #
 # What is up to date is decided by content (bench/jobs.py), not by file times: the name of the file
 # that says a job is done holds a hash of all that its results depend on. Hence all inputs are
-# ancient. Runs that are up to date are skipped once more by the programs themselves.
+# ancient. The programs skip runs that are up to date, so an interrupted batch goes on where it was.
 
-import json
 import sys
 
 from snakemake.utils import min_version
@@ -17,14 +16,18 @@ min_version("9.27")
 try:
     JOBS = Jobs(workflow.configfiles, config)
     if workflow.is_main_process:
-        JOBS.forget()
+        JOBS.prepare()
 except ConfigError as error:
     # A user's mistake deserves its message, not a traceback through this file.
     print(error, file=sys.stderr)
     raise SystemExit(2) from None
 
 OUT = str(JOBS.results.folder)
-CONFIG = f"{OUT}/jobs/config-{JOBS.digest}.json"
+CONFIG = str(JOBS.file)
+
+
+# Built from the Dockerfile; used where Snakemake is told to: --software-deployment-method apptainer
+container: "latentbench.sif"
 
 
 wildcard_constraints:
@@ -34,7 +37,6 @@ wildcard_constraints:
 
 localrules:
     all,
-    config,
     collect,
     report,
 
@@ -45,26 +47,12 @@ rule all:
         JOBS.done["results", "report"],
 
 
-rule config:
-    """The config with all that it extends, as one file that every job reads."""
-    output:
-        CONFIG,
-    params:
-        configfile=JOBS.configfile,
-        overrides=json.dumps(JOBS.overrides, sort_keys=True),
-    log:
-        f"{OUT}/logs/config.log",
-    shell:
-        "python -m bench.jobs {params.configfile:q} {params.overrides:q} {output:q} 2> {log:q}"
-
-
 rule train:
     """Train the stale runs of a batch; the others are left as they are."""
-    input:
-        config=ancient(CONFIG),
     output:
         OUT + "/jobs/{batch}.train-{version}.json",
     params:
+        config=CONFIG,
         runs=lambda wildcards: JOBS.selection(wildcards.batch),
     log:
         OUT + "/logs/{batch}.train-{version}.log",
@@ -76,17 +64,17 @@ rule train:
     message:
         "train {wildcards.batch}"
     shell:
-        "python -m bench.train {input.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
+        "python -m bench.train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
     """Measure the trained models of a batch, and store their codes."""
     input:
         lambda wildcards: ancient(JOBS.done[wildcards.batch, "train"]),
-        config=ancient(CONFIG),
     output:
         OUT + "/jobs/{batch}.evaluate-{version}.json",
     params:
+        config=CONFIG,
         runs=lambda wildcards: JOBS.selection(wildcards.batch),
     log:
         OUT + "/logs/{batch}.evaluate-{version}.log",
@@ -98,7 +86,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "python -m bench.evaluate {input.config:q} {params.runs:q} --threads {threads} --done {output:q}"
+        "python -m bench.evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -106,14 +94,15 @@ rule collect:
     """All numbers of all runs in one tidy table."""
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.batches],
-        config=ancient(CONFIG),
     output:
-        f"{OUT}/metrics.csv",
-        touch(JOBS.done["results", "collect"]),
+        metrics=f"{OUT}/metrics.csv",
+        done=touch(JOBS.done["results", "collect"]),
+    params:
+        config=CONFIG,
     log:
         f"{OUT}/logs/collect.log",
     shell:
-        "python -m bench.collect {input.config:q} {output[0]:q} > {log:q} 2>&1"
+        "python -m bench.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -121,11 +110,12 @@ rule report:
     input:
         ancient(JOBS.done["results", "collect"]),
         metrics=ancient(f"{OUT}/metrics.csv"),
-        config=ancient(CONFIG),
     output:
-        f"{OUT}/report.html",
-        touch(JOBS.done["results", "report"]),
+        page=f"{OUT}/report.html",
+        done=touch(JOBS.done["results", "report"]),
+    params:
+        config=CONFIG,
     log:
         f"{OUT}/logs/report.log",
     shell:
-        "python -m bench.report {input.config:q} {input.metrics:q} {output[0]:q} > {log:q} 2>&1"
+        "python -m bench.report {params.config:q} {input.metrics:q} {output.page:q} > {log:q} 2>&1"

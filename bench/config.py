@@ -4,6 +4,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
@@ -29,10 +30,14 @@ Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 
+@cache
+def _installed() -> frozenset[str]:
+    return frozenset(entry.name for entry in entry_points(group="latentbench.regularizers"))
+
+
 def regularizers() -> list[str]:
     """The names of `regularizers.names()`, without importing torch."""
-    own = {path.stem for path in (ROOT / "regularizers").glob("[!_]*.py")}
-    return sorted(own | {entry.name for entry in entry_points(group="latentbench.regularizers")})
+    return sorted({path.stem for path in (ROOT / "regularizers").glob("[!_]*.py")} | _installed())
 
 
 def unknown(name: object, valid: Iterable[object]) -> str:
@@ -83,7 +88,8 @@ class Latent(Strict):
 
 TERMS = ("reconstruction", "regularization", "classification", "separation")
 EVALUATIONS = (
-    "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "probes", "decomposition", "ais",
+    "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "probes",
+    "decomposition", "ais",
 )  # fmt: skip
 
 

@@ -1,11 +1,7 @@
-"""What the Snakefile asks of the config: its batches, the files that say they are done, the config as one file.
-
-`python -m bench.jobs CONFIG.yaml OVERRIDES OUTPUT.json` writes that file: the config with all that it extends.
-"""
+"""What the Snakefile asks of the config: its batches and the files that say they are done."""
 
 import contextlib
 import json
-import sys
 from functools import cached_property
 from pathlib import Path
 
@@ -40,8 +36,9 @@ class Jobs:
         self.results = Results(self.config, root)
         self.folder = self.results.folder / "jobs"
         self.batches = batches(self.config, self.results.runs)
-        content = json.dumps(self.config.model_dump(mode="json"), sort_keys=True)
-        self.digest = store.sha256(content.encode())[:8]
+        self.content = self.config.model_dump(mode="json")
+        self.digest = store.sha256(json.dumps(self.content, sort_keys=True).encode())[:8]
+        self.file = self.folder / f"config-{self.digest}.json"
 
     def _versions(self, runs: list[Run], stage: str) -> list[str]:
         return [f"{r.id} {r.training_version if stage == 'train' else r.evaluation_version}" for r in runs]
@@ -58,6 +55,16 @@ class Jobs:
             for (batch, stage), lines in names.items()
         }
 
+    def prepare(self) -> None:
+        """Write the config with all that it extends as the one file that every job reads, and `forget`.
+
+        Not a rule: Snakemake would run every job again for whose input another job has run, ancient or not.
+        """
+        if not self.file.exists():
+            with contextlib.suppress(OSError):  # in a read-only folder a plan can still be made
+                store.write_json(self.file, self.content)
+        self.forget()
+
     def forget(self) -> None:
         """Delete the done files that are no longer true: a run was deleted, or its model is missed."""
         for batch, runs in self.batches.items():
@@ -66,7 +73,7 @@ class Jobs:
                 continue
             lost = [(batch, "evaluate"), ("results", "collect"), ("results", "report")]
             for key in [(batch, "train"), *lost] if "train" in stages else lost:
-                with contextlib.suppress(OSError):  # of a read-only folder: then nothing can run anyway
+                with contextlib.suppress(OSError):
                     Path(self.done[key]).unlink(missing_ok=True)
 
     def selection(self, batch: str) -> list[str]:
@@ -78,18 +85,3 @@ class Jobs:
         stages = STAGES[: STAGES.index(stage) + 1]
         runs = self.batches[batch]
         return f"{stage} {batch}: {sum(self.results.stale(run) in stages for run in runs)} of {len(runs)} runs"
-
-
-def main(argv: list[str]) -> int:
-    """The program."""
-    try:
-        config = configs.load(argv[0], json.loads(argv[1]))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    store.write_json(argv[2], config.model_dump(mode="json"))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
