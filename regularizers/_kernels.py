@@ -11,6 +11,7 @@ so that its expectation over Gaussians has a closed form, term by term (`_mixtur
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -29,11 +30,16 @@ class Kernel:
     weights: tuple[float, ...]
 
     at_zero = 1.0  # k_s(0)
+    kinked = False  # dk/dr² has a pole at 0, so that small distances matter to all their digits
     increments = False  # the mixture is of e^{-t r²} - 1 instead of e^{-t r²}
 
     def each(self) -> list["Kernel"]:
         """The kernels of the ladder one by one, with weight 1."""
         return [replace(self, scales=(s,), weights=(1.0,)) for s in self.scales]
+
+    def ladder(self) -> list[tuple[float, float]]:
+        """The scales with their weights."""
+        return list(zip(self.scales, self.weights, strict=True))
 
     @property
     def diagonal(self) -> float:
@@ -42,6 +48,10 @@ class Kernel:
 
     def mixture(self) -> tuple[Float[Tensor, " M"], Float[Tensor, " M"]]:
         """Rates t_m and masses a_m of the mixture of squared exponentials, in float64."""
+        raise NotImplementedError
+
+    def coefficients(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+        """Three numbers for each scale that `profile` needs."""
         raise NotImplementedError
 
     def profile(self, r2: Float[Tensor, "S m n"], slope: bool) -> tuple[Float[Tensor, ""], Tensor | None]:
@@ -68,15 +78,17 @@ class SquaredExponential(Kernel):
         return 0.5 / s, torch.tensor(self.weights, dtype=torch.float64)
 
     def profile(self, r2, slope):
-        t = 0.5 / r2.new_tensor(self.scales)
-        w = r2.new_tensor(self.weights)
-        return weigh(r2.mul_(-t[:, None, None]).exp_(), w, -w * t if slope else None)
+        rates, w, wt = constants(self, r2.dtype, r2.device)
+        return weigh(r2.mul_(rates).exp_(), w, wt if slope else None)
+
+    def coefficients(self):
+        return [-0.5 / s for s in self.scales], self.weights, [-0.5 / s * w for s, w in self.ladder()]
 
     def values(self, r2):
-        return sum(w * (-0.5 / s * r2).exp() for s, w in zip(self.scales, self.weights, strict=True))
+        return sum(w * (-0.5 / s * r2).exp() for s, w in self.ladder())
 
     def lazy(self, r2):
-        terms = [(w, 0.5 / s, (-r2 * (0.5 / s)).exp()) for s, w in zip(self.scales, self.weights, strict=True)]
+        terms = [(w, 0.5 / s, (-r2 * (0.5 / s)).exp()) for s, w in self.ladder()]
         return sum(w * e for w, _, e in terms), sum(-w * t * e for w, t, e in terms)
 
 
@@ -92,17 +104,19 @@ class InverseMultiquadric(Kernel):
         return t, a
 
     def profile(self, r2, slope):
-        s = r2.new_tensor(self.scales)
-        w = r2.new_tensor(self.weights)
-        b = r2.add_(s[:, None, None]).reciprocal_()
-        total, _ = weigh(b, w * s)
-        return total, weigh(b.square_(), None, -w * s)[1] if slope else None
+        s, ws, minus_ws = constants(self, r2.dtype, r2.device)
+        b = r2.add_(s).reciprocal_()
+        total, _ = weigh(b, ws)
+        return total, weigh(b.square_(), None, minus_ws)[1] if slope else None
+
+    def coefficients(self):
+        return self.scales, [s * w for s, w in self.ladder()], [-s * w for s, w in self.ladder()]
 
     def values(self, r2):
-        return sum(w * s / (s + r2) for s, w in zip(self.scales, self.weights, strict=True))
+        return sum(w * s / (s + r2) for s, w in self.ladder())
 
     def lazy(self, r2):
-        terms = [(w * s, 1 / (r2 + s)) for s, w in zip(self.scales, self.weights, strict=True)]
+        terms = [(w * s, 1 / (r2 + s)) for s, w in self.ladder()]
         return sum(c * b for c, b in terms), sum(-c * (b * b) for c, b in terms)
 
 
@@ -114,7 +128,7 @@ class Energy(Kernel):
     """
 
     at_zero = 0.0
-    increments = True
+    kinked = increments = True
 
     def mixture(self):
         # √r² = (1 / 2√π) ∫ (1 - e^{-t r²}) t^{-3/2} dt
@@ -135,6 +149,13 @@ class Energy(Kernel):
     def lazy(self, r2):
         [w] = self.weights
         return -w * r2.sqrt(), (-0.5 * w) * r2.rsqrt()
+
+
+@lru_cache
+def constants(kernel: Kernel, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """A kernel's coefficients as tensors, the first of shape (S, 1, 1); kept for small batches."""
+    first, *others = (torch.tensor(c, dtype=dtype, device=device) for c in kernel.coefficients())
+    return first[:, None, None], *others
 
 
 def trapezoid(low: Tensor, high: Tensor) -> Float[Tensor, " M"]:
@@ -160,7 +181,7 @@ LADDERS = {
 }
 
 
-def ladder(prior: Prior, kernel: str, scales: Sequence[float] | None = None) -> Kernel:
+def ladder(prior: Prior, kernel: str, scales: Sequence[float | int] | None = None) -> Kernel:
     """The kernel of that name with its scales in units of the prior: s = 2Dτ² c for "imq", Dτ² c for the others.
 
     Raises:

@@ -11,7 +11,7 @@ from torch.distributions import Distribution, Independent
 from regularizers import Point, Prior, Regularizer, too_few
 from regularizers._kernels import ladder
 from regularizers._mixture import Embedding, gaussian_pair_sum, normalised
-from regularizers._pairs import pair_sum, with_gradient
+from regularizers._pairs import BACKENDS, pair_sum, with_gradient
 from regularizers._variance import null_variance
 
 
@@ -36,7 +36,7 @@ class MMD(Regularizer):
         self,
         prior: Prior,
         kernel: str = "imq",
-        scales: Sequence[float] | None = None,
+        scales: Sequence[float | int] | None = None,
         statistic: str = "u",
         normalise: bool = False,
         standardised: bool = False,
@@ -46,6 +46,8 @@ class MMD(Regularizer):
         super().__init__(prior)
         if statistic not in ("u", "v") or (standardised and statistic == "v"):
             raise ValueError(f"statistic is 'u', or 'v' if not standardised, and not {statistic!r}")
+        if backend not in BACKENDS:
+            raise ValueError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
         self.v, self.integrate, self.backend, self.used = statistic == "v", integrate, backend, {}
         self.kernel = ladder(prior, kernel, scales)
         if normalise:
