@@ -5,7 +5,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from regularizers._keops import keops_pair_sum
 from regularizers._kernels import Kernel
@@ -20,13 +19,26 @@ class ValueWithGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, evaluate: Callable, *inputs: Tensor) -> Tensor:
         value, *gradients = evaluate(*inputs, gradient=True)
-        ctx.save_for_backward(*(g.to(x) for g, x in zip(gradients, inputs, strict=True)))
+        ctx.save_for_backward(*inputs, *(g.to(x) for g, x in zip(gradients, inputs, strict=True)))
         return value.to(inputs[0])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, output_gradient):
-        return None, *(output_gradient * gradient for gradient in ctx.saved_tensors)
+        half = len(ctx.saved_tensors) // 2
+        inputs, gradients = ctx.saved_tensors[:half], ctx.saved_tensors[half:]
+        return None, *(OnceOnly.apply(output_gradient * gradient, *inputs) for gradient in gradients)
+
+
+class OnceOnly(torch.autograd.Function):
+    """A gradient that depends on the inputs, but not in a way that anybody has written down."""
+
+    @staticmethod
+    def forward(ctx, gradient: Tensor, *inputs: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx, _):
+        raise RuntimeError("the closed-form MMD has first derivatives only; it was differentiated twice")
 
 
 def with_gradient(evaluate: Callable, *inputs: Tensor) -> Tensor:
