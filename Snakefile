@@ -50,17 +50,17 @@ rule all:
 rule train:
     """Train the stale runs of a batch; the others are left as they are."""
     output:
-        OUT + "/jobs/{batch}.train-{version}.json",
-    params:
-        config=CONFIG,
-        runs=lambda wildcards: JOBS.selection(wildcards.batch),
+        f"{OUT}/jobs/{{batch}}.train-{{version}}.json",
     log:
-        OUT + "/logs/{batch}.train-{version}.log",
+        f"{OUT}/logs/{{batch}}.train-{{version}}.log",
     threads: 1
     resources:
         gpu=1,
         mem_mb=3000,
         runtime=240,
+    params:
+        config=CONFIG,
+        runs=lambda wildcards: JOBS.selection(wildcards.batch),
     message:
         "train {wildcards.batch}"
     shell:
@@ -72,17 +72,17 @@ rule evaluate:
     input:
         lambda wildcards: ancient(JOBS.done[wildcards.batch, "train"]),
     output:
-        OUT + "/jobs/{batch}.evaluate-{version}.json",
-    params:
-        config=CONFIG,
-        runs=lambda wildcards: JOBS.selection(wildcards.batch),
+        f"{OUT}/jobs/{{batch}}.evaluate-{{version}}.json",
     log:
-        OUT + "/logs/{batch}.evaluate-{version}.log",
+        f"{OUT}/logs/{{batch}}.evaluate-{{version}}.log",
     threads: 1
     resources:
         gpu=1,
         mem_mb=4000,
         runtime=240,
+    params:
+        config=CONFIG,
+        runs=lambda wildcards: JOBS.selection(wildcards.batch),
     message:
         "evaluate {wildcards.batch}"
     shell:
@@ -97,10 +97,10 @@ rule collect:
     output:
         metrics=f"{OUT}/metrics.csv",
         done=touch(JOBS.done["results", "collect"]),
-    params:
-        config=CONFIG,
     log:
         f"{OUT}/logs/collect.log",
+    params:
+        config=CONFIG,
     shell:
         "python -m bench.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
 
@@ -113,9 +113,9 @@ rule report:
     output:
         page=f"{OUT}/report.html",
         done=touch(JOBS.done["results", "report"]),
-    params:
-        config=CONFIG,
     log:
         f"{OUT}/logs/report.log",
+    params:
+        config=CONFIG,
     shell:
         "python -m bench.report {params.config:q} {input.metrics:q} {output.page:q} > {log:q} 2>&1"

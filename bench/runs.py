@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Run:
     method: str
     seed: int
     settings: Settings
+    data_root: str | None = field(default=None, compare=False)
 
     @cached_property
     def cell(self) -> str:
@@ -47,22 +48,22 @@ class Run:
         """The run that `to_json` wrote."""
         return cls(**(content | {"settings": Settings.model_validate(content["settings"])}))
 
-    def steps(self) -> list[list[str]]:
-        """The terms of each optimizer step: one step for all of them, or one step each."""
-        terms = list(self.settings.terms)
-        if self.settings.schedule == "joint":
-            return [terms]
-        # The head-distance penalty belongs to the reconstruction phase in both schedules.
-        first = [t for t in terms if t in ("reconstruction", "separation")]
-        return [first, *([t] for t in terms if t not in first)]
-
     @cached_property
     def training_version(self) -> str:
-        """The version of the code, packages and data that training this run depends on."""
-        from bench.sources import digest  # numpy only
+        """The version of the code, packages, settings and data that training this run depends on.
 
-        plugin = f"regularizers.{self.settings.regularizer}"
-        return f"{fingerprint('bench.training', plugin)}-{digest(self.settings.dataset)[:8]}"
+        The settings once more, with the defaults that the folder's name leaves out: a changed default
+        must not pass unnoticed. Data that is absent has no version, and training will say so.
+        """
+        from bench.sources import DataError, digest  # numpy only
+
+        try:
+            data = digest(self.settings.dataset, self.data_root)[:8]
+        except DataError:
+            data = "absent"
+        settings = json.dumps(self.settings.model_dump(mode="json", exclude=EVALUATION_SETTINGS), sort_keys=True)
+        code = fingerprint("bench.training", f"regularizers.{self.settings.regularizer}")
+        return f"{hashlib.sha256(f'{code} {settings}'.encode()).hexdigest()[:16]}-{data}"
 
     @cached_property
     def evaluation_version(self) -> str:
@@ -82,7 +83,7 @@ def expand(config: Config) -> list[Run]:
         seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         for method in content["methods"]:
             settings = configs.settings(config, experiment, method)
-            runs += [Run(experiment, method, seed, settings) for seed in seeds]
+            runs += [Run(experiment, method, seed, settings, config.data_root) for seed in seeds]
     return runs
 
 
@@ -115,7 +116,11 @@ class Results:
     def trained(self, run: Run) -> bool:
         """Whether the run's record is of the present code and data, be it of a success or of a failure."""
         record = store.read_json(self.path(run, "record.json"))
-        return bool(record) and record.get("version") == run.training_version
+        if not record or record.get("version") != run.training_version:
+            return False
+        # A run that ran out of time is worth another try if it is given other time.
+        allowed = record["run"]["settings"].get("timeout")
+        return record["status"] != "timeout" or allowed == run.settings.timeout
 
     def evaluated(self, run: Run) -> bool:
         """Whether the run's metrics are of its present record and of the present code."""

@@ -48,6 +48,12 @@ def write(path: str | Path, content: bytes | str) -> None:
             os.close(folder)
 
 
+def clean(folder: str | Path) -> None:
+    """Delete the temporary files that killed processes left in a run's folder; its lock must be held."""
+    for path in (*Path(folder).glob(".*.tmp"), *Path(folder).glob("*/.*.tmp")):
+        path.unlink(missing_ok=True)
+
+
 def write_json(path: str | Path, content: Any) -> None:
     """`content` as JSON with sorted keys, one value a line: readable, and the same bytes for the same content."""
     write(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")

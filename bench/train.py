@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,44 +18,53 @@ from safetensors.torch import save
 from tqdm import tqdm
 
 from bench import data, provenance, store
+from bench.attempts import Died, attempt
 from bench.config import ConfigError
 from bench.objective import Unsupported
-from bench.runs import Run, read, select
+from bench.runs import Results, Run, read, select
 from bench.sources import DataError
 from bench.training import Diverged, Stopped, Training
 
-CHECKPOINT_SECONDS = 60
-ATTEMPTS = 3
+CHECKPOINT_SECONDS = 60.0
 
 
 @contextmanager
-def _limits(seconds: float | None, stop: list):
-    """Within: SIGTERM asks to stop, and a run that takes longer than `seconds` ends with a TimeoutError."""
+def stop_requests() -> Iterator[list]:
+    """Within: SIGTERM fills the list, which training looks at after each batch."""
+    stop: list = []
+    before = signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
-    def on_term(*_):
-        stop.append(True)
+
+@contextmanager
+def _limit(seconds: float | None) -> Iterator[None]:
+    """Within: what takes longer than `seconds` ends with a TimeoutError."""
 
     def on_alarm(*_):
         raise TimeoutError
 
-    before = signal.signal(signal.SIGTERM, on_term), signal.signal(signal.SIGALRM, on_alarm)
+    before = signal.signal(signal.SIGALRM, on_alarm)
     signal.setitimer(signal.ITIMER_REAL, seconds or 0)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGALRM, before[1])
+        signal.signal(signal.SIGALRM, before)
 
 
-def train(training: Training, folder: Path | None = None) -> None:
-    """Train to the last epoch. With a folder: resumed from its checkpoint, and checkpointed there.
+def train(
+    training: Training, folder: Path | None = None, stop: list | None = None, every: float = CHECKPOINT_SECONDS
+) -> None:
+    """Train to the last epoch. With a folder: resumed from its checkpoint, and one written every few seconds.
 
     Raises:
         Diverged, TimeoutError: results of a kind, which the caller records.
-        Stopped: the state is safe in a checkpoint.
+        Stopped: `stop` is no longer empty; the state is safe in a checkpoint.
     """
-    run, s, stop = training.run, training.settings, []
+    run, s, stop = training.run, training.settings, [] if stop is None else stop
     checkpoints = folder / "checkpoints" if folder else None
     if checkpoints:
         state = store.load_checkpoint(checkpoints, training.fingerprint)
@@ -75,20 +84,25 @@ def train(training: Training, folder: Path | None = None) -> None:
     earlier = training.seconds
 
     def checkpoint() -> None:
+        nonlocal saved
         training.seconds = earlier + time.monotonic() - begun
         store.save_checkpoint(checkpoints, training.epoch * steps + training.batch, training.state())
+        saved = time.monotonic()
+
+    def on_batch(count: int) -> None:
+        bar.update(count)
+        # The last batch of an epoch is followed by its row of the history: not a state to continue from.
+        if checkpoints and training.batch < steps and time.monotonic() - saved > every:
+            checkpoint()
 
     try:
-        with bar, _limits(s.timeout and max(s.timeout - earlier, 0.01), stop):
+        with bar, _limit(s.timeout and max(s.timeout - earlier, 0.01)):
             while training.epoch < s.epochs:
-                training.run_epoch(bar.update, lambda: bool(stop))
+                training.run_epoch(on_batch, lambda: bool(stop))
                 bar.set_postfix({k: f"{v:.4g}" for k, v in training.history[-1].items() if k != "epoch"})
                 if folder and training.epoch in s.milestones:
                     name = f"model-epoch{training.epoch}.safetensors"
                     store.write(folder / name, save(training.weights()))
-                if checkpoints and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    checkpoint()
-                    saved = time.monotonic()
             training.finish()
     except Stopped:
         if checkpoints:
@@ -98,40 +112,56 @@ def train(training: Training, folder: Path | None = None) -> None:
         training.seconds = earlier + time.monotonic() - begun
 
 
-def record(run: Run, folder: Path, dataset: Callable[[], data.Dataset], device: str) -> dict:
-    """Train a run in its folder and write its record: of a success, or of what ended it and when."""
-    attempts = folder / "checkpoints" / "attempts.json"
-    tried = (store.read_json(attempts) or {}).get(run.training_version, 0)
+def record(
+    run: Run,
+    folder: Path,
+    dataset: Callable[[], data.Dataset],
+    device: str = "cpu",
+    stop: list | None = None,
+    every: float = CHECKPOINT_SECONDS,
+) -> dict:
+    """Train a run in its folder and write its record: of a success, or of what ended it and when.
+
+    Raises:
+        Stopped: `stop` is no longer empty.
+        OSError, DataError: the machine's fault, not the method's, so that there is no result.
+    """
+    checkpoints = folder / "checkpoints"
+    store.clean(folder)
+    if not any(checkpoints.glob("ckpt-*")):
+        # What an older version of the code left must not be taken for this one's.
+        for path in (*folder.glob("model*.safetensors"), folder / "history.csv", folder / "metrics.json"):
+            path.unlink(missing_ok=True)
     status, reason, training = "ok", None, None
+    hashes: dict = {}
     started = time.monotonic()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     try:
-        if tried >= ATTEMPTS:
-            raise ChildProcessError(f"the process died {tried} times in this run")
-        store.write_json(attempts, {run.training_version: tried + 1})
-        training = Training(run, dataset(), device)
-        train(training, folder)
-        store.write(folder / "history.csv", pd.DataFrame(training.history).to_csv(index=False))
-        store.write(folder / "model.safetensors", save(training.weights()))
+        with attempt(checkpoints, run.training_version, run.settings.timeout):
+            with _limit(run.settings.timeout):  # importing a plug-in may hang as well as running it
+                training = Training(run, dataset(), device)
+            train(training, folder, stop, every)
+            weights = save(training.weights())
+            store.write(folder / "model.safetensors", weights)
+            hashes["model"] = store.sha256(weights)
     except Unsupported as error:
         status, reason = "unsupported", str(error)
     except Diverged:
         status, reason = "diverged", "a loss is not finite"
     except TimeoutError:
         status, reason = "timeout", f"longer than {run.settings.timeout:g} s"
-    except ChildProcessError as error:
-        status, reason = "crashed", str(error)
-    except Stopped:
-        store.write_json(attempts, {run.training_version: tried})
-        raise
+    except Died as error:
+        status, reason = error.status, str(error)
     except (OSError, DataError):
-        raise  # the machine's fault, not the method's: no result
-    except Exception as error:
+        raise
+    except (Exception, SystemExit) as error:
         memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
         status = "out of memory" if memory else "failed"
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         traceback.print_exc()
+    if training and training.history:
+        store.write(folder / "history.csv", pd.DataFrame(training.history).to_csv(index=False))
     content = {
         "run": run.to_json(),
         "id": run.id,
@@ -139,13 +169,13 @@ def record(run: Run, folder: Path, dataset: Callable[[], data.Dataset], device: 
         "status": status,
         "reason": reason,
         "epoch": training.epoch if training else 0,
-        "hashes": training.hashes if training else {},
+        "hashes": (training.hashes if training else {}) | hashes,
         "facts": training.facts() if training else {},
         "seconds": round(training.seconds if training else time.monotonic() - started, 3),
         **provenance.describe(device),
     }
     store.write_json(folder / "record.json", content)
-    for path in (folder / "checkpoints").glob("*"):
+    for path in checkpoints.glob("*"):
         path.unlink()
     print(f"{run.id}: {status}{f' ({reason})' if reason else ''}, {content['seconds']:.1f} s", flush=True)
     return content
@@ -160,38 +190,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=None, help="threads for each process (default: torch's)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--force", action="store_true", help="train again what is up to date")
+    parser.add_argument("--checkpoint-seconds", type=float, default=CHECKPOINT_SECONDS, metavar="S")
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    torch.set_flush_denormal(True)
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        config, runs, results = read(arguments.job)
-        runs = select(runs, arguments.select)
-        loaded: dict = {}
-
-        def dataset(run: Run) -> Callable[[], data.Dataset]:
-            key = run.settings.dataset, run.settings.normalisation
-
-            def load() -> data.Dataset:
-                if key not in loaded:
-                    loaded[key] = data.load(key[0], config.data_root, key[1])
-                return loaded[key]
-
-            return load
-
-        statuses = {}
-        for run in runs:
-            folder = results / "runs" / run.id
-            store.require_space(folder)
-            with store.run_lock(folder):
-                old = store.read_json(folder / "record.json")
-                if not arguments.force and old and old["version"] == run.training_version:
-                    statuses[run.id] = old["status"]  # finished earlier: nothing is done twice
-                    continue
-                statuses[run.id] = record(run, folder, dataset(run), device)["status"]
+        results = Results(read(arguments.job)[0])
+        statuses = train_all(results, select(results.runs, arguments.select), arguments, device)
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -207,6 +215,39 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.done:
         store.write_json(arguments.done, statuses)
     return 0
+
+
+def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, device: str) -> dict[str, str]:
+    """The status of each run after training those that are stale."""
+    loaded: dict = {}
+
+    def dataset(run: Run) -> Callable[[], data.Dataset]:
+        key = run.settings.dataset, run.settings.normalisation
+
+        def load() -> data.Dataset:
+            if key not in loaded:
+                loaded[key] = data.load(key[0], results.config.data_root, key[1])
+            return loaded[key]
+
+        return load
+
+    def begun(run: Run) -> bool:
+        return results.path(run, "checkpoints/attempts.json").exists()
+
+    statuses = {}
+    with stop_requests() as stop:
+        # Those that a process died in come last, so that the others of the batch get their turn.
+        for run in sorted(runs, key=begun):
+            folder = results.path(run)
+            store.require_space(folder)
+            with store.run_lock(folder):
+                # An empty selection of work is the rule after a restart: nothing is done twice.
+                if arguments.force or results.stale(run) == "train":
+                    content = record(run, folder, dataset(run), device, stop, arguments.checkpoint_seconds)
+                else:
+                    content = store.read_json(folder / "record.json")
+            statuses[run.id] = content["status"]
+    return {run.id: statuses[run.id] for run in runs}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from bench import data
-from bench.config import Optimizer
+from bench.config import Optimizer, Settings
 from bench.labels import labelled_subset
 from bench.model import Autoencoder
 from bench.objective import Batch, Encoded, Objective
@@ -23,6 +23,16 @@ class Stopped(BaseException):
     """Somebody asked the process to end: SIGTERM, or a time limit of the machine."""
 
 
+def steps(settings: Settings) -> list[list[str]]:
+    """The terms of each optimizer step: one step for all of them, or one step each."""
+    terms = list(settings.terms)
+    if settings.schedule == "joint":
+        return [terms]
+    # The head-distance penalty belongs to the reconstruction phase in both schedules.
+    first = [t for t in terms if t in ("reconstruction", "separation")]
+    return [first, *([t] for t in terms if t not in first)]
+
+
 class Training:
     """One run in training: its objective, optimizers, data and how far it has come."""
 
@@ -31,6 +41,7 @@ class Training:
         self.run, self.device = run, torch.device(device)
         self.dataset = dataset.seal().to(device)
         torch.manual_seed(stream(run.seed, "training"))
+        torch.set_flush_denormal(True)  # dying units would slow a CPU tenfold
         torch.use_deterministic_algorithms(s.deterministic)
         autoencoder = Autoencoder(s, dataset.pixels, dataset.classes).initialise(run.seed)
         x, y = self.dataset.train
@@ -47,7 +58,7 @@ class Training:
             "labels": tensor_hash(self.labelled) if self.labelled is not None else None,
             "batches": tensor_hash(*data.batches(len(self.x), s.batch_size, run.seed, 0)),
         }
-        self.steps = run.steps()
+        self.steps = steps(s)
         self.optimizers = [self._optimizer(autoencoder, terms[0]) for terms in self.steps]
         self.inner = [self._optimizer(r, "inner") if r.inner_steps else None for r in self.objective.regularizers]
         self.epoch = self.batch = 0
@@ -180,7 +191,10 @@ class Training:
 
     def weights(self) -> dict[str, torch.Tensor]:
         """All parameters and buffers, each in memory of its own: regularizers share the autoencoder's priors."""
-        return {name: value.clone(memory_format=torch.contiguous_format) for name, value in self.objective.state_dict().items()}
+        return {
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in self.objective.state_dict().items()
+        }
 
     def facts(self) -> dict:
         """What the record says of the model and its penalties, such as the backend that computed them."""
