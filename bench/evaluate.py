@@ -15,9 +15,12 @@ import torch
 
 from bench import data, store
 from bench.config import ConfigError
-from bench.evaluation import EVALUATIONS, Trained
+from bench.evaluation import EVALUATIONS
+from bench.pictures import as_bytes, pictures
 from bench.runs import Run, read, select
+from bench.seeds import stream
 from bench.sources import DataError
+from bench.trained import Trained
 
 SHOWN = 400  # decoded samples and reconstructions kept for figures
 
@@ -37,21 +40,19 @@ def evaluate(run: Run, dataset: data.Dataset, folder: Path, device: str = "cpu")
 
 @torch.no_grad
 def store_codes(trained: Trained, folder: Path) -> None:
-    """Codes of validation and test images (float32), samples and reconstructions (bytes), without labels."""
+    """Codes of validation and test images (float32), samples and other pictures (bytes); no labels."""
     arrays = {
         f"{split}_{name}": code.cpu().numpy().astype(np.float32)
         for split, codes in trained.codes.items()
         for name, code in codes.items()
     }
-    arrays["samples"] = as_bytes(trained.samples(SHOWN))
+    if "reconstruction" in trained.settings.terms:
+        arrays["samples"] = as_bytes(trained.samples(SHOWN))
+    torch.manual_seed(stream(trained.run.seed, "pictures"))
+    arrays |= pictures(trained.autoencoder, trained.dataset, trained.codes["test"])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     store.write(folder / "codes.npz", buffer.getvalue())
-
-
-def as_bytes(pixels: torch.Tensor) -> np.ndarray:
-    """Images in [0, 1] as bytes."""
-    return (pixels.clamp(0, 1) * 255).round().byte().cpu().numpy()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,23 +5,21 @@ yield, or a function to `EVALUATIONS`, and a line to `bench.metrics`: stored mod
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor
 
 from bench import classification as classify
 from bench import parzen
-from bench.data import Dataset
-from bench.model import Autoencoder
-from bench.objective import Objective
-from bench.runs import Run
+from bench.ais import Annealing, Model
+from bench.decomposition import decompose
+from bench.referees import referees
 from bench.seeds import stream
+from bench.trained import Trained
 
 
 class Measurement(NamedTuple):
@@ -32,56 +30,6 @@ class Measurement(NamedTuple):
     standard_error: float | None = None
     n: int | None = None
     split: str = "test"
-
-
-class Trained:
-    """A trained run, ready to be measured: model, data, codes of the splits and samples of the model."""
-
-    def __init__(self, run: Run, dataset: Dataset, folder: Path, device: str = "cpu"):
-        self.run, self.settings, self.folder, self.device = run, run.settings, folder, torch.device(device)
-        self.dataset = dataset.to(device)
-        self.objective = self.load("model.safetensors")
-
-    def load(self, name: str) -> Objective:
-        """The objective with the weights of a file of the run."""
-        s, data = self.settings, self.dataset
-        share = 0.0 if s.labels == 0 else (1.0 if s.labels == "all" else s.labels / len(data.train.y))
-        objective = Objective(Autoencoder(s, data.pixels, data.classes), share)
-        objective.load_state_dict(load_file(self.folder / name))
-        return objective.to(self.device).eval()
-
-    @property
-    def autoencoder(self) -> Autoencoder:
-        """The model without its regularizers."""
-        return self.objective.autoencoder
-
-    @torch.no_grad
-    def encode(self, x, objective: Objective | None = None) -> dict[str, Float[Tensor, "n _"]]:
-        """The posterior means of images, by latent, with the variances of Gaussian ones as `z_variance`."""
-        torch.manual_seed(stream(self.run.seed, "encode"))  # the universal encoder's noise
-        autoencoder = (objective or self.objective).autoencoder
-        parts: dict[str, list[Tensor]] = {}
-        for index in torch.arange(len(x), device=self.device).split(2000):
-            for name, posterior in autoencoder.encode(x[index]).items():
-                parts.setdefault(name, []).append(posterior.mean)
-                if self.settings.encoder == "gaussian" and self.settings.latents[name].head == "continuous":
-                    parts.setdefault(f"{name}_variance", []).append(posterior.variance)
-        return {name: torch.cat(chunks) for name, chunks in parts.items()}
-
-    @cached_property
-    def codes(self) -> dict[str, dict[str, Tensor]]:
-        """The posterior means of the validation and test images."""
-        return {"validation": self.encode(self.dataset.validation.x), "test": self.encode(self.dataset.test.x)}
-
-    @torch.no_grad
-    def samples(self, n: int, chunk: int = 0) -> Float[Tensor, "{n} pixels"]:
-        """`n` decoded samples in [0, 1] pixel units; a chunk's number always gives the same ones."""
-        torch.manual_seed(stream(self.run.seed, f"samples/{chunk}"))
-        return self.pixels(self.autoencoder.decode(self.objective.sample(n)))
-
-    def pixels(self, x: Float[Tensor, "n pixels"]) -> Float[Tensor, "n pixels"]:
-        """Images in [0, 1] pixel units."""
-        return self.dataset.to_pixels(x)
 
 
 @torch.no_grad
@@ -110,9 +58,7 @@ def likelihood(trained: Trained) -> Iterator[Measurement]:
     larger numbers of samples take over the σ chosen at the first, one pass in constant memory.
     """
     validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
-    yield from parzen_measurements(
-        validation, test, trained.samples, trained.settings.parzen_samples, trained.folder
-    )
+    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.folder)
 
 
 CHUNK = 10_000
@@ -202,10 +148,82 @@ def clustering(trained: Trained) -> Iterator[Measurement]:
         yield Measurement(name, percent * value, n=len(splits["test"][1]))
 
 
+def latent(trained: Trained) -> Iterator[Measurement]:
+    """Referees: discrepancies between aggregated posterior and prior that no method has optimised as such.
+
+    `referee_x` is the discrepancy of the test codes, `referee_x_floor` that of prior samples in their
+    place: the best that can be hoped for.
+    """
+    for name, prior in trained.autoencoder.priors.items():
+        suffix = "" if len(trained.settings.latents) == 1 else f"_{name}"
+        found = referees(trained.aggregated(name), prior, stream(trained.run.seed, f"referees/{name}"))
+        for referee, judgement in found.items():
+            yield Measurement(f"referee_{referee}{suffix}", judgement.value)
+            yield Measurement(f"referee_{referee}{suffix}_floor", judgement.floor)
+
+
+def probes(trained: Trained) -> Iterator[Measurement]:
+    """Errors of a linear and a nearest-neighbour classifier of each continuous code, learnt on validation images.
+
+    In a semi-supervised or clustering model they tell how much of the class is left in the style.
+    """
+    data, codes = trained.dataset, trained.codes
+    for name, latent in trained.settings.latents.items():
+        if latent.head != "continuous":
+            continue
+        train, test = ((codes[split][name].cpu(), getattr(data, split).y.cpu()) for split in ("validation", "test"))
+        suffix = "" if len(trained.settings.latents) == 1 else f"_{name}"
+        yield Measurement(f"linear_probe_error{suffix}", 100 * classify.linear_probe(train, test), n=len(test[1]))
+        yield Measurement(f"neighbour_probe_error{suffix}", 100 * classify.neighbour_probe(train, test), n=len(test[1]))
+
+
+def decomposition(trained: Trained) -> Iterator[Measurement]:
+    """The average KL of Gaussian posteriors as marginal KL plus mutual information (Hoffman & Johnson, 2016)."""
+    torch.manual_seed(stream(trained.run.seed, "decomposition"))
+    for name, latent in trained.settings.latents.items():
+        variance = trained.codes["test"].get(f"{name}_variance")
+        if latent.head == "continuous" and variance is not None:
+            found = decompose(trained.codes["test"][name], variance, trained.autoencoder.priors[name])
+            yield Measurement("average_kl", found.average_kl, n=len(variance))
+            yield Measurement("marginal_kl", found.marginal_kl, n=len(variance))
+            yield Measurement("mutual_information", found.mutual_information, found.standard_error, len(variance))
+
+
+AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)
+AIS_IMAGES = 100
+
+
+def ais(trained: Trained) -> Iterator[Measurement]:
+    """Log-likelihood of 100 test images under N(decoder(z), 0.025 I) by annealed importance sampling.
+
+    The images are evenly spaced over the test set, whose halves differ. `ais_gap` is the width of
+    the bidirectional Monte Carlo bracket on simulated images: the error is of its order.
+    """
+    [name] = trained.settings.latents
+    torch.manual_seed(stream(trained.run.seed, "ais"))
+    test = trained.pixels(trained.dataset.test.x[:])
+    x = test[torch.linspace(0, len(test) - 1, min(AIS_IMAGES, len(test))).long()]
+
+    def decoder(z: Tensor) -> Tensor:
+        return trained.pixels(trained.autoencoder.decode({name: z}))
+
+    model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
+    annealing = Annealing(model, temperatures=300, chains=4, leapfrog=5, steepness=5.0, progress=True)
+    estimate = annealing.log_likelihood(x)
+    ll = estimate.log_likelihood
+    yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
+    yield Measurement("ais_gap", annealing.bracket(20).gap, n=20, split="simulated")
+    yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
+
+
 EVALUATIONS: dict[str, Callable[[Trained], Iterator[Measurement]]] = {
     "reconstruction": reconstruction,
     "likelihood": likelihood,
     "classification": classification,
     "clustering": clustering,
     "components": components,
+    "latent": latent,
+    "probes": probes,
+    "decomposition": decomposition,
+    "ais": ais,
 }
