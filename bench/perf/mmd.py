@@ -1,0 +1,169 @@
+"""The closed-form MMD, value and gradient, beside KeOps' and torch's autodiff, geomloss and WAE's loss.
+
+python -m bench.perf mmd [--codes 100 256 1000] [--dims 2 8 16] [--components 1 10] [--kernels imq gaussian energy]
+                         [--limit 60] [--memory 4000] [--json FILE]
+
+Every row is one loss and its gradient in the codes, in float32; times of one row take turns in
+one process. "times ours" above 1 means that the closed form is faster. The rivals that sample
+the prior draw as many samples as there are codes, afresh in each call, as training does.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bench.perf.timing import machine, median_seconds, peak_megabytes, write
+from bench.priors import Gaussian
+from regularizers import Point, Prior
+from regularizers._keops import private_folder
+from regularizers._pairs import with_gradient
+from regularizers.mmd import MMD
+
+WAE_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+OURS = {
+    "imq": {"kernel": "imq", "scales": WAE_SCALES},
+    "gaussian": {"kernel": "gaussian", "scales": (1.0,)},
+    "energy": {"kernel": "energy"},
+}
+MATRICES = {"imq": 40, "gaussian": 8, "energy": 8}  # n × n matrices that dense autograd keeps, about
+
+
+def mixture(dim: int, components: int) -> Prior:
+    """A standard normal, or as many round Gaussians around the origin, of variance near 1."""
+    if components == 1:
+        return Gaussian(dim)
+    means = torch.nn.functional.normalize(torch.randn(components, dim)) * math.sqrt(dim)
+    tril = 0.3 * torch.linalg.cholesky(torch.eye(dim) + 0.5 * torch.ones(dim, dim)).repeat(components, 1, 1)
+    return Prior(torch.full((components,), 1 / components), means, tril)
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """|a - b|² by one matrix product; never 0, where the root has no derivative."""
+    return (a.square().sum(1)[:, None] - 2 * a @ b.mT + b.square().sum(1)).clamp(min=1e-9)
+
+
+def cross(mmd: MMD, z: Tensor) -> Tensor:
+    """The closed-form -2 E k(z, y) + E k(y, y'), shared by the rivals that differ only in the pairs."""
+    return mmd.mu.self_energy - 2 / len(z) * with_gradient(mmd.mu.sum, z)
+
+
+def autograd(mmd: MMD, z: Tensor) -> Tensor:
+    """The same loss with a dense kernel matrix, differentiated by torch."""
+    n = len(z)
+    total = mmd.kernel.values(squared_distances(z, z)).sum()
+    return (total - n * mmd.kernel.diagonal) / (n * (n - 1)) + cross(mmd, z)
+
+
+def keops(mmd: MMD, z: Tensor) -> Tensor:
+    """The same loss with KeOps' lazy tensors, differentiated by KeOps."""
+    from pykeops.torch import LazyTensor
+
+    n = len(z)
+    r2 = ((LazyTensor(z[:, None, :]) - LazyTensor(z[None, :, :])) ** 2).sum(-1)
+    total = mmd.kernel.lazy(r2)[0].sum(1, backend="GPU" if z.is_cuda else "CPU").sum()
+    return (total - n * mmd.kernel.diagonal) / (n * (n - 1)) + cross(mmd, z)
+
+
+def wae(mmd: MMD, z: Tensor) -> Tensor:
+    """WAE-MMD as published: seven inverse multiquadrics between codes and prior samples."""
+    n, y = len(z), mmd.prior.sample(len(z))
+    total = 0
+    for C in mmd.kernel.scales:
+        zz, yy, zy = (C / (C + squared_distances(a, b)) for a, b in ((z, z), (y, y), (z, y)))
+        total = total + (zz.sum() + yy.sum() - 2 * n) / (n * (n - 1)) - 2 * zy.mean()
+    return total
+
+
+def geomloss(kind: str) -> Callable:
+    """Geomloss' loss of that kind against prior samples, at the bandwidth of ours."""
+    from geomloss import SamplesLoss
+
+    def loss(mmd: MMD, z: Tensor) -> Tensor:
+        blur = math.sqrt(mmd.kernel.scales[0]) if kind == "gaussian" else 0.05
+        return SamplesLoss(kind, blur=blur)(z, mmd.prior.sample(len(z)))
+
+    return loss
+
+
+def rivals(kernel: str) -> dict[str, Callable]:
+    """Loss functions of (mmd, z) by name."""
+    found = {"KeOps, autodiff": keops, "torch dense, autograd": autograd}
+    if kernel == "imq":
+        return found | {"WAE-MMD, sampled, dense autograd": wae}
+    return found | {f"geomloss {kernel}, sampled": geomloss(kernel)}
+
+
+def step(loss: Callable, mmd: MMD, z: Tensor) -> Callable:
+    """The loss and its gradient as one call without arguments."""
+
+    def call():
+        z.grad = None
+        loss(mmd, z).backward()
+
+    return call
+
+
+def cell(n: int, d: int, K: int, kernel: str, limit: float, memory: float, expected: dict) -> list[dict]:
+    """One row for ours and one for each rival; `expected` carries times per pair from smaller cells."""
+    prior = mixture(d, K)
+    mmd = MMD(prior, **OURS[kernel])
+    z = (prior.sample(n) + 0.1).requires_grad_()
+    jobs = {"closed form, fused": step(lambda mmd, z: mmd(z, Point(z)), mmd, z)}
+    rows = []
+    for name, loss in rivals(kernel).items():
+        needed = MATRICES[kernel] * 4e-6 * n * n if "dense" in name or (name[:4] == "geom" and n <= 5000) else 0
+        seconds = expected.get((name, kernel, d), 0) * n * n
+        why = (
+            f"about {needed:.0f} MB" if needed > memory else f"about {seconds:.0f} s" if seconds > limit else None
+        )
+        if why:
+            rows.append({"rival": name, "skipped": why})
+        else:
+            jobs[name] = step(loss, mmd, z)
+    peaks = {}
+    for name, job in jobs.items():
+        job()  # compiles, allocates
+        start = time.perf_counter()
+        peaks[name] = peak_megabytes(job)
+        expected[name, kernel, d] = (time.perf_counter() - start) / n**2
+    times = median_seconds(jobs)
+    ours = times["closed form, fused"]
+    rows = [
+        {"rival": k, "ms": 1e3 * t, "times ours": t / ours, "peak MB": peaks[k]} for k, t in times.items()
+    ] + rows
+    return [{"kernel": kernel, "codes": n, "dim": d, "components": K, **row} for row in rows]
+
+
+def run(arguments: list[str]) -> None:
+    """The program; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m bench.perf mmd", description=__doc__.splitlines()[0])
+    parser.add_argument("--codes", type=int, nargs="+", default=[100, 256, 1000, 10_000, 60_000])
+    parser.add_argument("--dims", type=int, nargs="+", default=[2, 8, 16])
+    parser.add_argument("--components", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--kernels", nargs="+", default=list(OURS), choices=list(OURS))
+    parser.add_argument("--limit", type=float, default=60, help="skip a rival expected to take more seconds")
+    parser.add_argument("--memory", type=float, default=4000, help="skip a rival expected to need more MB")
+    parser.add_argument("--json", help="write the rows here")
+    a = parser.parse_args(arguments)
+    torch.manual_seed(0)
+    private_folder()
+    print(" | ".join(f"{k} {v}" for k, v in machine().items()))
+    print(f"{'kernel':9}{'codes':>7}{'dim':>5}{'K':>4}  {'loss':34}{'ms':>11}{'times ours':>12}{'peak MB':>9}")
+    rows, expected = [], {}
+    for kernel in a.kernels:
+        for d in a.dims:
+            for K in a.components:
+                for n in sorted(a.codes):
+                    for row in cell(n, d, K, kernel, a.limit, a.memory, expected):
+                        rows.append(row)
+                        print(f"{kernel:9}{n:7}{d:5}{K:4}  {row['rival']:34}", end="")
+                        if "skipped" in row:
+                            print(f"  skipped: {row['skipped']}")
+                        else:
+                            peak = "" if row["peak MB"] is None else f"{row['peak MB']:9.0f}"
+                            print(f"{row['ms']:11.3f}{row['times ours']:12.2f}{peak}", flush=True)
+    write(a.json, rows)

@@ -1,0 +1,73 @@
+"""Timing side by side, peak memory, and what machine the numbers come from."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+STATUS = Path("/proc/self/status")
+
+
+def machine() -> dict[str, str | int]:
+    """The machine and the versions that a measurement depends on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "pykeops", "geomloss", "numpy")},
+    }
+
+
+def median_seconds(jobs: dict[str, Callable], least: float = 0.5, repeats: int = 5) -> dict[str, float]:
+    """The median time of each job. They take turns, so that other load meets all of them.
+
+    At least `repeats` rounds (fewer if a round takes over ten times `least`) and `least` seconds;
+    jobs should have run once before.
+    """
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    start, rounds = time.perf_counter(), 0
+    while True:
+        for name, job in jobs.items():
+            before = time.perf_counter()
+            job()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times[name].append(time.perf_counter() - before)
+        rounds += 1
+        spent = time.perf_counter() - start
+        if spent > 10 * least or (rounds >= repeats and spent > least):
+            return {name: statistics.median(t) for name, t in times.items()}
+
+
+def peak_megabytes(job: Callable) -> float | None:
+    """The memory of this process at its highest during the job, above that before it; None where unknown.
+
+    Memory that the allocator kept from before counts as used before, so the figure is a lower bound.
+    """
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forget the high-water mark
+    except OSError:
+        return None
+
+    def read(field):
+        [line] = [line for line in STATUS.read_text().splitlines() if line.startswith(field)]
+        return int(line.split()[1]) / 1024
+
+    before = read("VmRSS")
+    job()
+    return read("VmHWM") - before
+
+
+def write(path: str | None, rows: list[dict]) -> None:
+    """Rows and machine as JSON, if a path is given."""
+    if path:
+        Path(path).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
