@@ -49,9 +49,17 @@ def rows(config: Config, run: Run, folder: Path) -> list[dict]:
     return [base | row for row in metrics["rows"]] or [base]
 
 
+def control_rows(config: Config, results: Path) -> list[dict]:
+    """The rows of `bench.control_rows`, where they were measured."""
+    content = store.read_json(results / "controls.json") or {"rows": [], "version": None}
+    base = {"preset": config.preset, "status": "ok", "run": "controls", "version": content["version"]}
+    return [base | row for row in content["rows"]]
+
+
 def table(config: Config, runs: list[Run], results: Path) -> pd.DataFrame:
     """All rows of all runs, in the config's order."""
     content = [row for run in runs for row in rows(config, run, results / "runs" / run.id)]
+    content += control_rows(config, results)
     return pd.DataFrame(content, columns=list(COLUMNS))
 
 

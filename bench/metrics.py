@@ -7,7 +7,8 @@ from typing import NamedTuple
 class Metric(NamedTuple):
     """A column of a table. `higher_is_better` is None where neither direction is.
 
-    `group` "referee" is a discrepancy of the codes from the prior, which the referee matrix shows.
+    `group` "referee" is a discrepancy of the codes from the prior, "floor" the same of prior samples: what the
+    referee matrix shows, and a table does not.
     """
 
     label: str
@@ -32,6 +33,13 @@ METRICS = {
     "ari": Metric("ARI", "", True, 3),
     "nearest_sample": Metric("Squared distance to the nearest sample", "per pixel", False, 4),
     "validation_error": Metric("Validation error", "%", False, 2),
+    "ais_log_likelihood": Metric("AIS log-likelihood", "nats", True, 1),
+    "average_kl": Metric("Average KL", "nats", None, 2),
+    "marginal_kl": Metric("Marginal KL", "nats", None, 2),
+    "mutual_information": Metric("Index–code information", "nats", None, 2),
+    "ais_gap": Metric("AIS bracket", "nats", None, 2),
+    "ais_acceptance": Metric("AIS acceptance", "", None, 2),
+    "validation_log_likelihood": Metric("Parzen, validation images", "nats", True, 1),
     "sigma": Metric("σ", "pixel units", None, 3),
     "sigma_fine": Metric("σ, fine", "pixel units", None, 3),
     "sigma_gmmn": Metric("σ, GMMN's", "pixel units", None, 3),
@@ -43,8 +51,10 @@ PATTERNS = {
     r"log_likelihood_(\d+)": Metric("Parzen, {} samples", "nats", True, 1),
     r"sigma_(\d+)": Metric("σ, {} samples", "pixel units", None, 3),
     r"error_epoch(\d+)": Metric("Test error, epoch {}", "%", False, 2),
-    r"(?:\w+_)?referee_(\w+)_floor": Metric("{}, of prior samples", "", None, 4),
-    r"(?:\w+_)?referee_(\w+)": Metric("{}", "", False, 4, "referee"),
+    r"linear_probe_error(\w*)": Metric("Linear probe's error{}", "%", None, 2),
+    r"neighbour_probe_error(\w*)": Metric("Nearest neighbour's error{}", "%", None, 2),
+    r"referee_(\w+)_floor": Metric("{}, prior samples", "", None, 4, "floor"),
+    r"referee_(\w+)": Metric("{}", "", None, 4, "referee"),
 }
 
 
@@ -54,8 +64,9 @@ def metric(name: str) -> Metric:
         return METRICS[name]
     for pattern, found in PATTERNS.items():
         if match := re.fullmatch(pattern, name):
-            word = match[1] if not match[1].isdigit() else f"{int(match[1]):,}"
-            return found._replace(label=found.label.format(word.replace("_", " ")))
+            word = f"{int(match[1]):,}" if match[1].isdigit() else match[1].replace("_", " ")
+            label = found.label.format(word)
+            return found._replace(label=label[0].upper() + label[1:])
     return Metric(name.replace("_", " ").capitalize(), "", None, 3)
 
 

@@ -161,11 +161,25 @@ def anchor(experiment: str, method: str) -> str:
     return f"cell-{experiment}-{method}"
 
 
-def experiment_table(config: Config, cells: pd.DataFrame, experiment: str) -> Table:
-    """The table of an experiment: methods down, metrics across."""
+def experiment_tables(config: Config, cells: pd.DataFrame, experiment: str) -> list[Table]:
+    """An experiment's table, of the metrics with a direction, and NAME_details, of the others; methods down.
+
+    Referees have a matrix of their own.
+    """
     own = cells[cells["experiment"] == experiment]
-    metrics = sorted(own["metric"].unique(), key=order)
-    table = Table(experiment, caption(config, own, experiment), ["Method", "Seeds", *map(heading, metrics)])
+    metrics = sorted((m for m in own["metric"].unique() if not describe(m).group), key=order)
+    judged = [m for m in metrics if describe(m).higher_is_better is not None]
+    details = [m for m in metrics if describe(m).higher_is_better is None]
+    found = [_table(config, own, experiment, experiment, judged, caption(config, own, experiment))]
+    if details:
+        text = f"{title(config, experiment, 'experiments')}, details: numbers that are neither good nor bad. "
+        text += "Mean ± sd over seeds."
+        found.append(_table(config, own, experiment, f"{experiment}_details", details, text))
+    return found
+
+
+def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metrics: list[str], text: str) -> Table:
+    table = Table(name, text, ["Method", "Seeds", *map(heading, metrics)])
     for method, group in own.groupby("method", sort=False):
         by_metric = group.set_index("metric")
         finished, asked = int(group["seeds_finished"].max()), int(group["seeds"].max())
@@ -215,9 +229,15 @@ def write_tables(config: Config, table: pd.DataFrame, folder: Path) -> dict[str,
     cells = summary(config, table)
     found = {}
     for experiment in experiments(config, table):
-        found[experiment] = experiment_table(config, cells, experiment)
-        csv = cells[cells["experiment"] == experiment].to_csv(index=False, lineterminator="\n")
-        write_table(found[experiment], folder, csv)
+        own = cells[cells["experiment"] == experiment] if len(cells) else cells
+        if own.empty:
+            continue
+        for content in experiment_tables(config, cells, experiment):
+            found[content.name] = content
+            rows = own[
+                own["metric"].map(lambda m: describe(m).higher_is_better is None) == (content.name != experiment)
+            ]
+            write_table(content, folder, rows.to_csv(index=False, lineterminator="\n"))
     against = published.against_published(config, cells)
     store.write(folder / "published.csv", against.to_csv(index=False, lineterminator="\n"))
     for content in published.paper_tables(config, cells, against):
