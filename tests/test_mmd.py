@@ -264,9 +264,7 @@ def test_scales_of_any_number_type_and_extreme_codes_stay_finite():
 def test_float32_is_accurate_far_from_the_origin(kernel):
     far = Prior(torch.ones(1), torch.full((1, 3), 1000.0), torch.eye(3)[None])
     z = torch.randn(500, 3)
-    torch.testing.assert_close(
-        penalty(far, z + 1000, kernel), penalty(Gaussian(3), z, kernel), rtol=1e-3, atol=1e-4
-    )
+    torch.testing.assert_close(penalty(far, z + 1000, kernel), penalty(Gaussian(3), z, kernel), rtol=1e-3, atol=1e-4)
     exact = z.double().requires_grad_()
     rough = z.clone().requires_grad_()
     for codes in (exact, rough):
@@ -326,8 +324,19 @@ def test_a_missing_keops_falls_back_and_says_so(monkeypatch):
     assert "KeOps failed" in mmd.describe()["fallback"]
 
 
+@kernels
+def test_the_formula_for_keops_is_the_kernel_and_its_slope(kernel):
+    """The lazy formulas in plain tensors, against the values and torch's derivative of them."""
+    k = MMD(Gaussian(3), kernel, normalise=True).kernel
+    r2 = torch.rand(50, dtype=torch.float64, requires_grad=True)
+    value, slope = k.lazy(r2)
+    [derivative] = torch.autograd.grad(k.values(r2).sum(), r2)
+    torch.testing.assert_close(value, k.values(r2))
+    torch.testing.assert_close(slope, derivative)
+
+
 @compiler
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)  # two compilations, 20 s alone
 def test_keops_agrees_in_value_and_gradient_beside_a_poisoned_cache(tmp_path):
     """In its own process: the shared folder is broken in three ways, none of which KeOps survives."""
     shared = tmp_path / ".cache" / "keops2.3"
@@ -352,7 +361,7 @@ import torch
 from bench.priors import Gaussian
 from regularizers import Point
 from regularizers.mmd import MMD
-for kernel in ("imq", "gaussian", "energy"):
+for kernel in ("imq", "energy"):
     results = []
     for backend in ("dense", "keops"):
         z = (torch.randn(700, 2, generator=torch.Generator().manual_seed(0)) + 0.5).requires_grad_()
