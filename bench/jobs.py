@@ -29,7 +29,8 @@ class Jobs:
                 "give one config, for example: snakemake --configfile config/quick.yaml; "
                 f"found {', '.join(map(str, configfiles)) or 'none'}"
             )
-        self.configfile = str(configfiles[0])
+        path = Path(configfiles[0])  # absolute, from Snakemake; messages are shorter without
+        self.configfile = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
         own = configs.read_yaml(Path(self.configfile))
         self.overrides = {k: v for k, v in (merged or {}).items() if k not in own or own[k] != v}
         self.config = configs.load(self.configfile, self.overrides)
