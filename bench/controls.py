@@ -30,9 +30,7 @@ def centroids(train: Float[Tensor, "N D"], n: int, seed: int) -> Float[Tensor, "
     """k-means centroids as samples, `n` of them, or one for every five images if these are fewer."""
     k = max(1, min(n, len(train) // 5))
     # Library defaults seed thousands of centres one by one; images are good centres to begin with.
-    means = MiniBatchKMeans(
-        k, init="random", n_init=1, batch_size=max(4096, 2 * k), max_iter=10, random_state=seed
-    )
+    means = MiniBatchKMeans(k, init="random", n_init=1, batch_size=max(4096, 2 * k), max_iter=5, random_state=seed)
     return torch.from_numpy(means.fit(train.numpy()).cluster_centers_).float()
 
 
@@ -43,7 +41,7 @@ def pca_mixture(
 
     Fitted to at most 20,000 images; samples are clipped to the range of the data.
     """
-    images = training_images(train, 20_000, seed).numpy()
+    images = training_images(train, 20_000, seed).double().numpy()
     dimensions, components = min(dimensions, *images.shape), min(components, len(images) // 20 + 1)
     pca = PCA(dimensions, random_state=seed).fit(images)
     mixture = GaussianMixture(components, reg_covar=1e-4, random_state=seed)
@@ -80,9 +78,7 @@ def classification_controls(
     graph = LabelSpreading(kernel="knn", n_neighbors=min(10, len(nodes)), alpha=0.2, max_iter=100)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings(
-            "ignore", message="invalid value", category=RuntimeWarning
-        )  # nodes no label reaches
+        warnings.filterwarnings("ignore", message="invalid value", category=RuntimeWarning)  # nodes no label reaches
         graph.fit(pca.transform(nodes), marks)
         spread = float(graph.score(pca.transform(x_test.numpy()), y_test.numpy()))
     return {
