@@ -94,7 +94,8 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
         runs = own.drop_duplicates(RUN)
         for metric in sorted(own["metric"].dropna().unique(), key=order):
             values = own[own["metric"] == metric]
-            best = best_methods(scores(table, experiment, metric), runs, describe(metric).higher_is_better)
+            competing = scores(table, experiment, metric).filter(list(config.methods))  # not the controls
+            best = best_methods(competing, runs, describe(metric).higher_is_better)
             for method in methods(config, table, experiment):
                 of_method, asked = values[values["method"] == method], runs[runs["method"] == method]
                 x = of_method["value"].to_numpy(float)

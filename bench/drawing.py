@@ -1,0 +1,90 @@
+"""What every figure shares: style, a look for each method, a canvas, a digest of its inputs, reproducible files."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from bench import store
+from bench.config import Config
+from bench.fingerprint import fingerprint
+
+STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "latentbench",
+}
+DPI = 110
+
+
+class Look(NamedTuple):
+    """How a method looks in every figure: colour-blind safe, and told apart without colour too."""
+
+    color: tuple
+    marker: str
+    dash: tuple | str
+
+
+class Drawing(NamedTuple):
+    """A figure to be drawn: what it is, what it is made of (a digest), and the function that draws it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    made_of: str
+    draw: Callable[[], Figure]
+
+
+class LeftOut(NamedTuple):
+    """A figure that cannot be drawn, and the sentence that says why."""
+
+    name: str
+    why: str
+
+
+def looks(config: Config, table: pd.DataFrame) -> dict[str, Look]:
+    """A look for each method of the config, in its order, then for other rows: the same in all figures."""
+    names = [*config.methods, *(m for m in table["method"].unique() if m not in config.methods)]
+    colors = sns.color_palette("colorblind", 10)
+    markers, dashes = "osD^vP", ["-", (0, (4, 1.5)), (0, (1, 1))]
+    return {
+        name: Look(colors[i % 10], markers[(i + i // 10) % len(markers)], dashes[i // 10 % len(dashes)])
+        for i, name in enumerate(names)
+    }
+
+
+def canvas(width: float, height: float, *grid: int, **options) -> tuple[Figure, list]:
+    """A figure without global state, and its axes in one list."""
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    axes = figure.subplots(*(grid or (1, 1)), squeeze=False, **options)
+    return figure, list(axes.flat)
+
+
+def digest(*parts: bytes | str) -> str:
+    """What a figure is made of, as a short hash."""
+    found = hashlib.sha256(fingerprint("bench.figures").encode())
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else part)
+        found.update(b"\0")
+    return found.hexdigest()[:16]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """`path`.png and .pdf, the same bytes for the same figure: no dates, no names of programs."""
+    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Producer": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata, dpi=DPI)
+        store.write(path.with_suffix(suffix), buffer.getvalue())

@@ -1,0 +1,83 @@
+"""The figures of an experiment: `python -m bench.figures CONFIG METRICS.csv EXPERIMENT FOLDER`.
+
+Writes FOLDER/EXPERIMENT/NAME.png and .pdf, and figures.json, which says what each shows and what was left out.
+A figure whose inputs have not changed is kept; so are those of codes that are no longer there.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+from bench import figures_codes, figures_scores, store
+from bench.config import Config, ConfigError, unknown
+from bench.drawing import STYLE, Drawing, LeftOut, looks, save
+from bench.runs import read
+from bench.tables import experiments, read_metrics, title
+
+
+def drawings(config: Config, table: pd.DataFrame, experiment: str, runs: Path) -> list[Drawing | LeftOut]:
+    """Every figure of an experiment, from the tidy table, the runs' histories and their stored codes."""
+    see = looks(config, table)
+    return [
+        *figures_scores.drawings(config, table, experiment, runs, see),
+        *figures_codes.drawings(config, table, experiment, runs, see),
+    ]
+
+
+def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folder: Path) -> dict:
+    """The content of figures.json: {"figures": {name: title, caption, alt, made_of}, "left_out": {name: why}}.
+
+    Draws what is not there or is made of something else. What cannot be drawn any more, for want of
+    codes, stays as it is.
+    """
+    folder = folder / experiment
+    old = (store.read_json(folder / "figures.json") or {}).get("figures", {})
+    old = {k: v for k, v in old.items() if (folder / f"{k}.png").exists() and (folder / f"{k}.pdf").exists()}
+    found: dict = {"figures": {}, "left_out": {}}
+    with matplotlib.rc_context(STYLE):
+        for item in drawings(config, table, experiment, runs):
+            if isinstance(item, LeftOut):
+                if item.name in old:
+                    found["figures"][item.name] = old[item.name]
+                else:
+                    found["left_out"][item.name] = item.why
+                continue
+            content = {"title": item.title, "caption": item.caption, "alt": item.alt, "made_of": item.made_of}
+            if old.get(item.name, {}).get("made_of") != item.made_of:
+                save(item.draw(), folder / item.name)
+            found["figures"][item.name] = content
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    if not (folder / "figures.json").exists() or (folder / "figures.json").read_text(encoding="utf-8") != text:
+        store.write(folder / "figures.json", text)
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 2 for a bad config, table or experiment."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("metrics", type=Path)
+    parser.add_argument("experiment")
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        config, _, _ = read(arguments.config)
+        table = read_metrics(arguments.metrics)
+        if arguments.experiment not in experiments(config, table):
+            raise ConfigError(unknown(arguments.experiment, experiments(config, table)))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = make(config, table, arguments.experiment, arguments.metrics.parent / "runs", arguments.folder)
+    print(f"{title(config, arguments.experiment, 'experiments')}: {', '.join(found['figures']) or 'no figures'}")
+    for why in found["left_out"].values():
+        print(why)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
