@@ -35,6 +35,8 @@ class Measurement(NamedTuple):
 @torch.no_grad
 def reconstruction(trained: Trained) -> Iterator[Measurement]:
     """Half the summed squared error of the test images, in the units the model is trained in."""
+    if "reconstruction" not in trained.settings.terms:
+        return  # a decoder that was never trained
     errors = []
     x, y = trained.dataset.test
     for index in torch.arange(len(y), device=trained.device).split(2000):
@@ -88,14 +90,16 @@ def parzen_measurements(
         chunks, rest = divmod(count, CHUNK)
         if rest:
             raise ValueError(f"parzen_samples: {count} is not a multiple of {CHUNK}")
-        sigmas = parzen.PROTOCOLS["fine"].grid  # the best σ shrinks as samples come closer
-        state = folder / f"parzen-{count}.npz" if folder else None
-        estimates = [
-            parzen.stream(split, lambda i: source(CHUNK, i + 1), chunks, sigmas[:12], state=part, progress=True)
-            for split, part in ((validation[:1000], None), (test, state))
-        ]
-        best = int(np.argmax([s.mean for s in estimates[0].scores()]))
-        score = estimates[1].scores()[best]
+        # The best σ shrinks as samples come closer, and never grows by much.
+        grid = np.geomspace(0.4, 1.1, 12) * chosen["fine"].sigma
+
+        def streamed(x: Tensor, sigmas: list[float], part: str, count=count, chunks=chunks) -> list[parzen.Score]:
+            state = folder / f"parzen-{part}-{count}.npz" if folder else None
+            found = parzen.stream(x, lambda i: source(CHUNK, i + 1), chunks, sigmas, state=state, progress=True)
+            return found.scores()
+
+        best = max(streamed(validation[:1000], grid.tolist(), "validation"), key=lambda score: score.mean)
+        [score] = streamed(test, [best.sigma], "test")
         yield Measurement(f"log_likelihood_{count}", score.mean, score.standard_error, len(test))
         yield Measurement(f"sigma_{count}", score.sigma, split="validation")
 

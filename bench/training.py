@@ -1,5 +1,6 @@
 """The one training loop, for every method, experiment and schedule."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -112,7 +113,7 @@ class Training:
             progress(1)
         row = {"epoch": self.epoch + 1} | {k: float(v) / self.batch for k, v in self.sums.items()}
         row["gradient_norm"] = self._gradient_norm(self._batch(indices[-1]))
-        if not all(map(_finite, row.values())):
+        if not all(map(math.isfinite, row.values())):
             raise Diverged
         self.history.append(row)
         self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
@@ -161,7 +162,7 @@ class Training:
         value = loss.detach()
         if self.device.type == "cpu":  # on a GPU a look at each value would stall it: once an epoch then
             value = float(value)
-            if not _finite(value):
+            if not math.isfinite(value):
                 raise Diverged
         self.sums[name] = self.sums.get(name, 0.0) + value
 
@@ -236,7 +237,3 @@ class Training:
         torch.set_rng_state(state["random"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"])
-
-
-def _finite(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
