@@ -4,8 +4,6 @@ python -m bench.perf parzen [--test 2000] [--samples 16384] [--dim 784] [--repea
 """
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -16,6 +14,7 @@ from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 from bench import parzen
+from bench.perf.timing import machine, median_seconds
 
 SIGMA = 0.2
 
@@ -26,19 +25,6 @@ def images(n: int, d: int) -> Tensor:
     return (centres[torch.randint(100, (n,))] + 0.1 * torch.randn(n, d)).clamp(0, 1)
 
 
-def seconds(jobs: dict[str, Callable], repeats: int, device: str) -> dict[str, float]:
-    """The best time of each job; they take turns, so that other load meets all of them."""
-    best = dict.fromkeys(jobs, np.inf)
-    for _ in range(repeats + 1):  # the first round warms up
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
-
-
 def share_of_peak(n: int, m: int, d: int, repeats: int, device: str) -> pd.DataFrame:
     """Time and error of each precision, beside a float32 product of the same shape without anything else."""
     test, samples = images(n, d).to(device), images(m, d).to(device)
@@ -47,11 +33,13 @@ def share_of_peak(n: int, m: int, d: int, repeats: int, device: str) -> pd.DataF
     jobs = {"sgemm": lambda: torch.mm(test, samples.T, out=out)}
     jobs |= {p: lambda p=p: parzen.log_likelihood(test, samples, SIGMA, p) for p in precisions}
     jobs["float32, 10 bandwidths"] = lambda: parzen.Parzen(test, np.logspace(-1, 0, 10)).add(samples).scores()
-    best = seconds(jobs, repeats, device)
+    for job in jobs.values():
+        job()
+    times = median_seconds(jobs, repeats=repeats)
     exact = parzen.log_likelihood(test[:500], samples, SIGMA, "float64")
     rows = {}
-    for name, s in best.items():
-        rows[name] = {"ms": 1e3 * s, "TFLOP/s": 2e-12 * n * m * d / s, "share of sgemm": best["sgemm"] / s}
+    for name, s in times.items():
+        rows[name] = {"ms": 1e3 * s, "TFLOP/s": 2e-12 * n * m * d / s, "share of sgemm": times["sgemm"] / s}
         if name in precisions:
             error = parzen.log_likelihood(test[:500], samples, SIGMA, name) - exact
             rows[name] |= {"mean error, nats": error.mean().item(), "max error, nats": error.abs().max().item()}
@@ -75,13 +63,15 @@ def rivals(n: int, m: int, d: int, repeats: int) -> pd.DataFrame:
         "scikit-learn, one leaf": lambda: KernelDensity(bandwidth=SIGMA, leaf_size=m + 1).fit(y).score_samples(x),
         "scikit-learn, default": lambda: KernelDensity(bandwidth=SIGMA).fit(y).score_samples(x),
     }
-    best = seconds(jobs, repeats, "cpu")
+    for job in jobs.values():
+        job()
+    times = median_seconds(jobs, repeats=repeats)
     exact = parzen.log_likelihood(test, samples, SIGMA, "float64").numpy()
     return pd.DataFrame.from_dict(
         {
             name: {
-                "ms": 1e3 * best[name],
-                "times ours": best[name] / best["this"],
+                "ms": 1e3 * times[name],
+                "times ours": times[name] / times["this"],
                 "max error, nats": np.abs(np.asarray(job()) - exact).max(),
             }
             for name, job in jobs.items()
@@ -102,6 +92,7 @@ def run(argv: list[str]) -> None:
     torch.manual_seed(0)
     pd.set_option("display.width", 200)
     pd.set_option("display.float_format", "{:.3g}".format)
+    print(", ".join(f"{key} {value}" for key, value in machine().items()))
     print(
         f"{a.test} test points, {a.samples} samples, {a.dim} dimensions, {a.device}, {torch.get_num_threads()} threads"
     )
