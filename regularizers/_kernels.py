@@ -174,6 +174,9 @@ def weigh(
 
 
 KERNELS = {"gaussian": SquaredExponential, "imq": InverseMultiquadric, "energy": Energy}
+# The first is narrower than that of the WAE code (0.1 to 10). Both tell a shrunk Gaussian or a missing petal equally
+# well (MMD² of 2.0 against 1.8, 2.1 against 2.0, in standard deviations under q = p at 100 codes), but only the narrow
+# one resolves components: a swiss roll six times too thick (0.72 against 0.10), petals twice too wide (0.16 against 0).
 LADDERS = {
     "imq": (0.01, 0.05, 0.25, 1.0, 4.0),
     "gaussian": (0.125, 0.25, 0.5, 1.0, 2.0, 4.0),
