@@ -15,7 +15,7 @@ from bench.config import Config, ConfigError, unknown
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.published import settings
-from bench.rendering import Table, entry, number, seconds, table, to_markdown
+from bench.rendering import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.runs import read
 from bench.tables import RUN, failure, title
 
@@ -100,10 +100,12 @@ def flat(content: dict, prefix: str = "") -> dict:
 def seed_table(runs: pd.DataFrame) -> Table:
     """The numbers of a cell by seed."""
     metrics = [c for c in runs.columns if c not in FACTS and c not in ("reason", "epoch", "versions")]
-    rows = [
-        [str(s), state(r), *(number(r[m], describe(m).digits + 2) for m in metrics)] for s, r in runs.iterrows()
-    ]
+    rows = [[str(s), state(r), *(_measured(r[m], describe(m).digits + 2) for m in metrics)] for s, r in runs.iterrows()]
     return table("seeds", "Numbers by seed.", ["seed", "status", *(describe(m).label for m in metrics)], rows)
+
+
+def _measured(value: float, digits: int) -> Entry:
+    return Entry(number(value, digits), value=float(value)) if pd.notna(value) else entry(None)
 
 
 def fact_table(config: Config, runs: pd.DataFrame) -> Table:

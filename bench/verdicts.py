@@ -90,7 +90,7 @@ def in_plain_words(config: Config, answer: Answer) -> tuple[str, str]:
     if c.interval:
         low, high = (number(end, m.digits, sign=True) for end in c.interval)
         interval = f"95 % interval {low} to {high}"
-    test = "no test" if math.isnan(c.p_t) else f"p = {c.p_t:.2g} (paired t-test, {c.pairs} seeds)"
+    test = "no test" if math.isnan(c.p_t) else f"p\u00a0=\u00a0{c.p_t:.2g} (paired t-test, {c.pairs} seeds)"
     cost = "training time unknown"
     if math.isfinite(answer.cost_ratio):
         cost = f"cost ratio {answer.cost_ratio:.2f} (median of {a}'s training time over {b}'s)"

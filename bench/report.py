@@ -1,0 +1,221 @@
+"""The report: `python -m bench.report CONFIG.yaml|JOB.json METRICS.csv OUTPUT.html`.
+
+Writes the page, tables/ and figures/ beside it, and prints the main table. Needs no model and no network.
+"""
+
+import argparse
+import base64
+import io
+import re
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from bench import cite, explain, figures, method_sections, sections, store, tables, verdicts
+from bench.config import Config, ConfigError
+from bench.published import PAPER, against_published, settings
+from bench.rendering import table as plain_table
+from bench.rendering import to_markdown
+from bench.runs import read
+from bench.tables import experiments, title
+
+TEMPLATES = Path(__file__).parent / "templates"
+BUDGET = 9_500_000  # bytes of pictures, so that the page stays below 15 MB in base64
+EVIDENCE = {
+    "quick": "The quick preset trains small networks for a few epochs on scikit-learn's digits. It shows that the "
+    "suite works; it is no evidence about MNIST, nor about the paper.",
+    "smoke": "The smoke preset only shows that every part runs; its numbers mean nothing.",
+}
+
+
+def protocol(config: Config, experiment: str) -> str:
+    """The protocol of an experiment in three sentences: data, model and training, evaluation."""
+    names = list(config.experiments.get(experiment, {}).get("methods", []))
+    found = [s for m in names if (s := settings(config, experiment, m))]
+    if not found:
+        return "This experiment is not in the config; its rows come from the table alone."
+    s = max(found, key=lambda f: len(f.terms))
+    seeds = config.experiments[experiment].get("seeds") or config.seeds
+    seeds = seeds if isinstance(seeds, int) else len(seeds)
+    labels = {0: "no labels", "all": "the label of every training image"}.get(s.labels, f"{s.labels} labelled images")
+    latents = ", ".join(f"{n}: {v.dim}-D {v.prior.replace('_', ' ')} prior" for n, v in s.latents.items())
+    optimizer = s.optimizers.get("reconstruction")
+    how = f"{optimizer.name} at {optimizer.lr:g}" if optimizer else "the default optimizer"
+    reads = " and ".join(s.decoder)
+    normalised = "" if s.normalisation == "none" else f", normalised {s.normalisation.replace('_', ' ')}"
+    evaluations = ", ".join(s.evaluations) or "nothing"
+    plural = "s" if seeds != 1 else ""
+    return (
+        f"Data: {s.dataset}{normalised}, {labels}, {seeds} seed{plural} of each of {len(names)} methods, paired: a seed "
+        "has the same initial weights, batches and labelled images under every method. "
+        f"Model and training: {s.depth} hidden layers of {s.width} in encoder and decoder, latents {latents}, the "
+        f"decoder reads {reads}; {s.epochs} epochs of batches of {s.batch_size} with {how}, terms {', '.join(s.terms)}. "
+        f"Evaluation: {evaluations}, on the test split after the last epoch, which no choice has seen."
+    )
+
+
+def pictures(folder: Path, experiment: str, found: dict) -> list[dict]:
+    """The figures of an experiment, to be embedded."""
+    content = []
+    for name, figure in found["figures"].items():
+        data = (folder / experiment / f"{name}.png").read_bytes()
+        content.append({"name": name, "bytes": data, **figure})
+    return content
+
+
+def embed(content: list[dict]) -> None:
+    """Give each picture its base64 text and size, all of them smaller if they exceed the budget together."""
+    total = sum(len(c["bytes"]) for c in content)
+    scale = min(1.0, (BUDGET / total) ** 0.5 * 0.95) if total > BUDGET else 1.0
+    for c in content:
+        image = Image.open(io.BytesIO(c["bytes"]))
+        c["width"], c["height"] = image.size
+        if scale < 1:
+            smaller = image.convert("RGB").resize([max(1, round(x * scale)) for x in image.size], Image.LANCZOS)
+            buffer = io.BytesIO()
+            smaller.quantize(128, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+            c["bytes"] = buffer.getvalue()
+        c["data"] = base64.b64encode(c.pop("bytes")).decode()
+
+
+def ledger(path: Path):
+    """The tuning ledger that lies beside the metrics as tuning.csv; None if there is none."""
+    if not path.exists():
+        return None
+    frame = pd.read_csv(path).fillna("")
+    caption = "Every setting that was tried before the runs above, and its score on validation images."
+    return plain_table("ledger", caption, list(frame.columns), frame.to_numpy(object).tolist())
+
+
+def minus(text: str) -> str:
+    """`text` with true minus signs."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "−", str(text))
+
+
+def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
+    """The first screen: the question, its verdict in plain words, and what it is worth."""
+    found = verdicts.answers(config, table, cells)
+    q = verdicts.words()["question"]
+    cautions = [EVIDENCE[config.preset]] if config.preset in EVIDENCE else []
+    if found:
+        way, numbers = verdicts.in_plain_words(config, found[0])
+        if found[0].comparison.pairs == 1:
+            cautions.append("One seed has no spread: no interval and no test can be given. Run more seeds.")
+        if found[0].comparison.unpaired:
+            cautions.append(
+                f"Seeds with a number for only one of the two methods, not compared: {found[0].comparison.unpaired}."
+            )
+    else:
+        way = "Not answered yet."
+        numbers = (
+            f"No experiment has numbers of both {q['challenger_name']} and {q['reference_name']} for the same seed."
+        )
+    pair = {q["challenger"], q["reference"]}
+    both = [e for e, content in config.experiments.items() if pair <= set(content["methods"])]
+    missing = [title(config, e, "experiments") for e in both if e not in {a.experiment for a in found}]
+    unanswered = [f"No comparison yet in: {'; '.join(missing)}."] if missing and found else []
+    return {
+        "question": q,
+        "way": way,
+        "numbers": numbers,
+        "cautions": cautions,
+        "answers": sections.answers(config, found),
+        "unanswered": unanswered,
+    }
+
+
+def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str) -> tuple[str, dict]:
+    """The page, and the tables it shows by name; tables/ and figures/ are written beside it."""
+    cells = tables.summary(config, table)
+    written = tables.write_tables(config, table, output.parent / "tables")
+    content, shown = [], []
+    for experiment in experiments(config, table):
+        made = figures.make(config, table, experiment, metrics.parent / "runs", output.parent / "figures")
+        images = pictures(output.parent / "figures", experiment, made)
+        shown += images
+        content.append(
+            {
+                "id": experiment,
+                "title": title(config, experiment, "experiments"),
+                "protocol": protocol(config, experiment),
+                "tables": [written[n] for n in (experiment, f"{experiment}_details") if n in written],
+                "caveats": verdicts.words()["caveats"].get(experiment, []),
+                "figures": images,
+                "left_out": list(made["left_out"].values()),
+            }
+        )
+    embed(shown)
+    blocks = sections.headlines(config, table, cells) if len(cells) else pd.DataFrame()
+    ranking, said = sections.ranks(config, blocks)
+    keys = [key for cited in cite.keys(config).values() for key in cited if key in cite.entries()]
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["minus"] = minus
+    page = environment.get_template("report.html.j2").render(
+        **question(config, table, cells),
+        name=config.name,
+        preset=config.preset,
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        paper=[written[n] for n in PAPER],
+        experiments=content,
+        ranks=ranking,
+        rank_words=said,
+        reference=sections.against_reference(config, table, cells),
+        methods=[
+            method_sections.method_section(config, table, blocks, cells, m)
+            for m in config.methods
+            if method_sections.used_by(config, m)
+        ],
+        published=sections.verdict_table(config, against_published(config, cells)),
+        reimplementations=sections.reimplementations(),
+        deviations=verdicts.words()["deviations"],
+        ledger=ledger(metrics.parent / "tuning.csv"),
+        failures=sections.failures(config, table),
+        provenance=sections.provenance(table),
+        cells=sections.cells_of(config, table, path),
+        references=[cite.reference(key) for key in dict.fromkeys(keys)],
+        metrics=metrics.as_posix(),
+        output=output.as_posix(),
+        config_path=path,
+    )
+    return page, written
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 2 for a bad config or table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("metrics", type=Path)
+    parser.add_argument("output", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        config, _, _ = read(arguments.config)
+        table = tables.read_metrics(arguments.metrics)
+        path = explain.config_path(arguments.config, config)
+        with redirect_stdout(sys.stderr):  # what libraries say when imported
+            page, written = render(config, table, arguments.metrics, arguments.output, path)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    store.write(arguments.output, page)
+    first = [e for e in verdicts.words()["question"]["experiments"] if e in written]
+    for main_table in [written[e] for e in (first or list(written))[:1]]:
+        print(to_markdown(main_table))
+    folder = arguments.output.parent
+    print(f"tables: {folder / 'tables'}\nfigures: {folder / 'figures'}\nreport: {arguments.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
