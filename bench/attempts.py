@@ -2,6 +2,7 @@
 
 import contextlib
 import faulthandler
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,6 @@ def attempt(folder: Path, version: str, timeout: float | None = None) -> Iterato
             faulthandler.cancel_dump_traceback_later()
             faulthandler.disable()
             if before:
-                faulthandler.enable()
+                faulthandler.enable(sys.__stderr__)
     for path in (notes, trace):
         path.unlink(missing_ok=True)

@@ -308,7 +308,7 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
         methods = experiment.get("methods") if isinstance(experiment, dict) else None
         for method in methods if isinstance(methods, (list, dict)) else ():
             at = ("experiments", name, "methods", str(method))
-            if method not in sections["methods"]:
+            if not isinstance(method, str) or method not in sections["methods"]:
                 errors.append(f"{_file(at, layers)}: {_path(at[:-1])}: {unknown(method, sections['methods'])}")
             elif isinstance(methods, dict):
                 validate(Method, methods[method] or {}, at)

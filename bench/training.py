@@ -131,7 +131,7 @@ class Training:
 
     def _step(self, terms: list[str], optimizer: torch.optim.Optimizer, batch: Batch) -> None:
         objective = self.objective
-        encoded = objective.encode(batch) if set(terms) - {"classification"} else None
+        encoded = objective.encode(batch) if set(terms) - {"classification"} else Encoded({}, {})
         if "regularization" in terms:
             self._inner_steps(batch, encoded)
         losses = {term: getattr(objective, term)(batch, encoded) for term in terms}
