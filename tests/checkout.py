@@ -1,7 +1,9 @@
 """A copy of the repository that a test may change, run in and kill."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +39,7 @@ class Checkout:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.started: list[subprocess.Popen] = []
         folder.mkdir(parents=True, exist_ok=True)
         for name in PARTS:
             source = ROOT / name
@@ -66,7 +69,20 @@ class Checkout:
     def start(self, *command: str, **options) -> subprocess.Popen:
         """Start a command in the copy, in a session of its own; `python` is this one."""
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options
-        return subprocess.Popen(command, cwd=self.folder, env=self.environment, start_new_session=True, **options)
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environment, start_new_session=True, **options)
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        """Kill -9 everything that was started here and still runs, with all that it has started."""
+        for process in self.started:
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if process.stdout:
+                process.stdout.close()
+        self.started = []
 
     def run(self, *command: str, rc: int | None = 0, timeout: float = 300) -> str:
         """The output of a command in the copy, which must end with `rc`."""

@@ -52,7 +52,7 @@ def test_a_clone_with_its_results_has_nothing_to_do_and_a_new_regularizer_trains
     git(done.folder, "commit", "-m", "all")
     git(tmp_path, "clone", str(done.folder), "clone")
     clone = object.__new__(Checkout)
-    clone.folder = tmp_path / "clone"
+    clone.folder, clone.started = tmp_path / "clone", []
     assert not list(clone.folder.glob("results/**/*.safetensors"))
     assert not (clone.folder / ".snakemake").exists()
     # A checkout's file times are those of the clone, in any order.
