@@ -90,10 +90,29 @@ rule evaluate:
         " > {log:q} 2>&1"
 
 
+rule controls:
+    """Rows that need no training: training images, centroids and the like in the place of a model."""
+    output:
+        touch(JOBS.done["results", "controls"]),
+    log:
+        f"{OUT}/logs/controls.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=CONFIG,
+        # Not an output: Snakemake would delete it, with the rows that are still up to date.
+        rows=f"{OUT}/controls.json",
+    shell:
+        "python -m bench.control_rows {params.config:q} {params.rows:q} --threads {threads} > {log:q} 2>&1"
+
+
 rule collect:
     """All numbers of all runs in one tidy table."""
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.batches],
+        ancient(JOBS.done["results", "controls"]),
     output:
         metrics=f"{OUT}/metrics.csv",
         done=touch(JOBS.done["results", "collect"]),

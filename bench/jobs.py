@@ -46,9 +46,11 @@ class Jobs:
 
     @cached_property
     def done(self) -> dict[tuple[str, str], str]:
-        """(batch, stage) → the file that exists once the stage is done; the batch of the last two is 'results'."""
+        """(batch, stage) → the file that exists once the stage is done; the batch of the last three is 'results'."""
         names = {(b, s): self._versions(runs, s) for b, runs in self.batches.items() for s in STAGES[:2]}
-        all_runs = [self.digest, *self._versions(self.results.runs, "evaluate")]
+        # Those of an edited config are looked at again; the program keeps what it changed nothing about.
+        names["results", "controls"] = [self.digest, fingerprint("bench.control_rows")]
+        all_runs = [*names["results", "controls"], *self._versions(self.results.runs, "evaluate")]
         names["results", "collect"] = [*all_runs, fingerprint("bench.collect")]
         names["results", "report"] = [*names["results", "collect"], fingerprint("bench.report")]
         return {

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from geomloss import SamplesLoss
 from jaxtyping import Float
 from scipy.special import ndtr
 from sklearn.exceptions import ConvergenceWarning
@@ -23,6 +22,7 @@ from torch.distributions import MultivariateNormal
 from torch.nn.functional import normalize
 
 from regularizers import Prior, rms
+from regularizers._keops import private_folder
 
 LIMIT = 2000  # codes used where all pairs are compared
 
@@ -44,6 +44,9 @@ def sliced_wasserstein(z: Float[Tensor, "n D"], prior: Prior, directions: int = 
 
 def sinkhorn(z: Float[Tensor, "n D"], prior: Prior) -> float:
     """Debiased Sinkhorn divergence to as many prior samples, in prior variances, blur 0.3 (Feydy et al., 2019)."""
+    private_folder()  # the import below would open the one that all processes write
+    from geomloss import SamplesLoss
+
     z, s = z[: LIMIT // 2], rms(prior)
     loss = SamplesLoss(p=2, blur=0.3, scaling=0.7, backend="tensorized")
     return 2 * loss(z / s, prior.sample(len(z)) / s).item()

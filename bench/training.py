@@ -66,6 +66,7 @@ class Training:
         self.seconds = 0.0
         self.history: list[dict] = []
         self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
 
     def _spec(self, name: str) -> Optimizer:
         return self.settings.optimizers.get(name, self.settings.optimizers.get("reconstruction", Optimizer()))
@@ -111,12 +112,12 @@ class Training:
                     self._step(terms, optimizer, batch if extra is None else self._batch(extra[i]))
             self.batch = i + 1
             progress(1)
-        row = {"epoch": self.epoch + 1} | {k: float(v) / self.batch for k, v in self.sums.items()}
+        row = {"epoch": self.epoch + 1} | {k: float(v) / self.counts[k] for k, v in self.sums.items()}
         row["gradient_norm"] = self._gradient_norm(self._batch(indices[-1]))
         if not all(map(math.isfinite, row.values())):
             raise Diverged
         self.history.append(row)
-        self.epoch, self.batch, self.sums = self.epoch + 1, 0, {}
+        self.epoch, self.batch, self.sums, self.counts = self.epoch + 1, 0, {}, {}
 
     def _regularization_indices(self, steps: int) -> dict[int, torch.Tensor]:
         size, every = self.settings.regularization_batch, self.settings.regularization_every
@@ -165,6 +166,7 @@ class Training:
             if not math.isfinite(value):
                 raise Diverged
         self.sums[name] = self.sums.get(name, 0.0) + value
+        self.counts[name] = self.counts.get(name, 0) + 1
 
     def _gradient_norm(self, batch: Batch) -> float:
         """The norm of the penalty's gradient with respect to the codes, on the last batch of an epoch."""
@@ -219,6 +221,7 @@ class Training:
             "batch": self.batch,
             "history": self.history,
             "sums": {k: float(v) for k, v in self.sums.items()},
+            "counts": self.counts,
             "seconds": self.seconds,
             "random": torch.get_rng_state(),
             "cuda": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
@@ -233,7 +236,7 @@ class Training:
             if optimizer:
                 optimizer.load_state_dict(content)
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], state["history"]
-        self.sums, self.seconds = state["sums"], state["seconds"]
+        self.sums, self.counts, self.seconds = state["sums"], state["counts"], state["seconds"]
         torch.set_rng_state(state["random"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"])

@@ -1,8 +1,7 @@
 """Energy distance to prior samples (Székely & Rizzo, 2013), by geomloss."""
 
-from geomloss import SamplesLoss
-
 from regularizers import Regularizer, rms, too_few
+from regularizers._keops import private_folder
 
 
 class Energy(Regularizer):
@@ -22,6 +21,9 @@ class Energy(Regularizer):
     def __init__(self, prior):
         super().__init__(prior)
         # The backend is named because "auto" falls back without a word.
+        private_folder()  # the import below would open the one that all processes write
+        from geomloss import SamplesLoss
+
         self.divergence = SamplesLoss("energy", backend="tensorized")
 
     def forward(self, codes, posterior):

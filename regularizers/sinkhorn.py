@@ -1,8 +1,7 @@
 """Debiased entropic optimal transport to prior samples (Feydy et al., 2019), by geomloss."""
 
-from geomloss import SamplesLoss
-
 from regularizers import Regularizer, rms, too_few
+from regularizers._keops import private_folder
 
 
 class Sinkhorn(Regularizer):
@@ -26,6 +25,9 @@ class Sinkhorn(Regularizer):
     def __init__(self, prior, blur: float = 0.5, scaling: float = 0.7):
         super().__init__(prior)
         # The backend is named because "auto" falls back without a word.
+        private_folder()  # the import below would open the one that all processes write
+        from geomloss import SamplesLoss
+
         self.divergence = SamplesLoss("sinkhorn", p=2, blur=blur, scaling=scaling, backend="tensorized")
 
     def forward(self, codes, posterior):
