@@ -58,13 +58,16 @@ def change(cell: tuple, a: pd.DataFrame, b: pd.DataFrame) -> Change:
     if len(shared) > 1 and len(shared) == len(a) == len(b):
         difference = (shared["b"] - shared["a"]).to_numpy(float)
         low, high = mean_interval(difference)
-        constant = np.ptp(difference) == 0
+        constant = np.ptp(difference) <= 1e-12 * np.abs(difference).max()  # but for rounding
         p = float(difference[0] == 0) if constant else float(stats.ttest_1samp(difference, 0).pvalue)
         return Change(*cell, before, after, low, high, "paired t", p)
     if len(a) > 1 and len(b) > 1:
+        if np.ptp(a["value"]) == 0 == np.ptp(b["value"]):  # a test has nothing to go by
+            p = float(a["value"].iloc[0] == b["value"].iloc[0])
+            return Change(*cell, before, after, after - before, after - before, "equal seeds", p)
         found = stats.ttest_ind(b["value"], a["value"], equal_var=False)
         low, high = found.confidence_interval()
-        p = float(found.pvalue) if math.isfinite(found.pvalue) else float(before == after)
+        p = float(found.pvalue)
         return Change(*cell, before, after, float(low), float(high), "Welch", p)
     se = math.hypot(a["standard_error"].mean(), b["standard_error"].mean())
     if math.isfinite(se) and se > 0:

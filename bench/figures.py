@@ -41,9 +41,9 @@ def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folde
     with matplotlib.rc_context(STYLE):
         for item in drawings(config, table, experiment, runs):
             if isinstance(item, LeftOut):
-                if item.name in old:
-                    found["figures"][item.name] = old[item.name]
-                else:
+                kept = {name: old[name] for name in item.keeps if name in old}
+                found["figures"] |= kept
+                if not kept:
                     found["left_out"][item.name] = item.why
                 continue
             content = {"title": item.title, "caption": item.caption, "alt": item.alt, "made_of": item.made_of}

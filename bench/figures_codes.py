@@ -75,8 +75,8 @@ def drawings(
     found, missing, digests = load(config, table, experiment, runs)
     if not found or missing:
         why = "are not kept with the results" if not found else f"of {', '.join(missing)} are not there"
-        kinds = ("samples", "reconstructions", "latents", *pictures(10))
-        return [LeftOut(kind, f"{name}: {kind} are not shown, because the codes {why}.") for kind in kinds]
+        kinds = ("samples", "reconstructions", *pictures(10), "latents")
+        return [LeftOut("pictures", f"{name}: samples, grids and codes are not shown, because the codes {why}.", kinds)]
     source = NAMES[found[0].settings.dataset]
     make = partial(_drawing, name, digests, config)
     items: list[Drawing | LeftOut] = []
@@ -107,7 +107,7 @@ def drawings(
     labels = test_labels(config, having[0].settings) if having else None
     if labels is None:
         why = "the data set is not there to colour them by class" if having else "none is continuous"
-        items.append(LeftOut("latents", f"{name}: the codes are not shown, because {why}."))
+        items.append(LeftOut("latents", f"{name}: the codes are not shown, because {why}.", ("latents",)))
     else:
         _, shown = _plane(having[0])
         dims = having[0].arrays[_plane(having[0])[0]].shape[1]
@@ -272,6 +272,7 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
             density = contours(prior_of(c.settings, latent), grid)
             levels = density.max() * np.exp(-0.5 * np.array([3.0, 2.0, 1.0]) ** 2)
             ax.contour(*grid, density, levels=levels, colors="#333333", linewidths=0.7)
+        ax.set_aspect("equal", adjustable="datalim")
         ax.set_xlim(*grid[0, [0, -1]])
         ax.set_ylim(*grid[1, [0, -1]])
         ax.set_title(fill(title(config, c.method), 40), fontsize=8)

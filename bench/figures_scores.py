@@ -189,7 +189,7 @@ def cost_figure(
     return figure
 
 
-def _log(axis: Axis, values: Sequence[float]) -> None:
+def _log(axis: Axis, values: Sequence[float] | pd.Series) -> None:
     """A logarithmic scale with plain numbers, where the values span more than a factor of three."""
     if len(values) and min(values) > 0 and max(values) > 3 * min(values):
         (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")

@@ -16,10 +16,18 @@ from bench.verdicts import headline
 
 # What the docstrings' formulas use of TeX, as characters; the rest is shown as it is written.
 TEX = {
-    r"\\quad|\\,|\\ |\\;": " ", r"\\sim": "∼", r"\\sum": "Σ", r"\\(?:mathrm|text|operatorname)\{(.+?)\}": r"\1",
-    r"\\frac\{(.+?)\}\{(.+?)\}": r"(\1)/(\2)", r"\\frac(\w)(\w)": r"\1/\2", r"\\\|": "‖", r"\\mid": "|",
-    r"\\sqrt": "√",    r"\\exp": "exp", r"\\log": "log", r"\\max": "max", r"\\sigma": "σ", r"\\mu": "μ", r"\\theta": "θ", r"\\pi": "π",
-    r"\\left|\\right": "", r"\\le\b": "≤", r"\\infty": "∞", r"\\int": "∫", r"\\varphi|\\phi": "φ", r"\\cdot": "·", r"\^2": "²",
+    r"\\quad|\\[,; ]": " ",
+    r"\\(?:mathrm|text|operatorname)\{(.+?)\}": r"\1",
+    r"\\frac\{(.+?)\}\{(.+?)\}": r"(\1)/(\2)",
+    r"\\frac(\w)(\w)": r"\1/\2",
+    r"\\(?:left|right)\b": "",
+    r"\\(exp|log|max|min)\b": r"\1",
+    r"\^2": "²",
+    r"\\\|": "‖",
+}  # fmt: skip
+LETTERS = {
+    "sim": "∼", "sum": "Σ", "mid": "|", "sqrt": "√", "sigma": "σ", "mu": "μ", "theta": "θ", "pi": "π", "le": "≤",
+    "infty": "∞", "int": "∫", "varphi": "φ", "phi": "φ", "cdot": "·", "lambda": "λ", "tau": "τ", "omega": "ω",
 }  # fmt: skip
 
 
@@ -30,6 +38,7 @@ def docstring(text: str) -> Markup:
         content = match[1] or match[2]
         for pattern, replacement in TEX.items():
             content = re.sub(pattern, replacement, content)
+        content = re.sub(r"\\([a-z]+)", lambda m: LETTERS.get(m[1], m[0]), content)
         return f"<code>{content}</code>"
 
     blocks = []

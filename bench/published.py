@@ -129,40 +129,40 @@ def paper_tables(config: Config, cells: pd.DataFrame, against: pd.DataFrame) -> 
 
 def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, name: str) -> Table:
     source, pattern, metrics, what = PAPER[name]
-    rows = published()
-    beside = BESIDE.get(source, ())
+    rows, beside = published(), BESIDE.get(source, ())
     mine = rows[(rows["table"] == source) | rows["table"].isin(beside) | rows["system"].isin(beside)]
     columns = list(dict.fromkeys(zip(mine["dataset"], mine["setting"], strict=True)))
     own = cells[cells["metric"].isin(metrics) & cells["experiment"].map(lambda e: fnmatchcase(e, pattern))]
-    ours = [
-        key for key, group in own.groupby(["experiment", "metric"], sort=False) if group["seeds_finished"].any()
-    ]
-    number_of = source.rpartition(" ")[2]
+    ours = [key for key, group in own.groupby(["experiment", "metric"], sort=False) if group["seeds_finished"].any()]
     caption = (
-        f"Makhzani et al. (2015), Table {number_of}: {what}. Published values with their printed ±; "
-        "ours: mean ± sd over seeds. A verdict needs the paper's preset on the paper's data set."
+        f"Makhzani et al. (2015), Table {source.rpartition(' ')[2]}: {what}. Published values with their printed ±; "
+        f"ours: mean ± sd over seeds{'' if ours else ', none yet'}. A verdict needs the paper's preset on the paper's "
+        "data set."
     )
-    heads = [f"{_dataset(d)}, {s}: published" for d, s in columns]
-    heads += [f"{_column(config, e, m)}: ours" for e, m in ours]
-    table = Table(name, caption, ["System", *heads, "Verdict"])
-    taken = {}
+    heads = [f"{_column(config, e, m)}: ours" for e, m in ours]
+    heads += ["Verdict", *(f"{_dataset(d)}, {s}: published" for d, s in columns)]
+    table = Table(name, caption, ["System", *heads])
+
+    def row(method: str, named: str, verdicts: list[str], values: dict) -> list[Entry]:
+        cells_of = [_ours(table, own, e, method, m) for e, m in ours]
+        return [Entry(named), *cells_of, Entry(_word(verdicts)), *(_published(table, values.get(c)) for c in columns)]
+
+    systems = {}
     for system, group in mine.groupby("system", sort=False):
-        by_column = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
-        entries = [_published(table, by_column.get(c)) for c in columns]
         method = next((m for m in group["method"] if m), "")
-        if method:
-            taken[method] = True
-        entries += [_ours(table, config, own, e, method, m) for e, m in ours]
-        said = against[(against["system"] == system) & (against["table"].isin(group["table"]))]["verdict"]
-        found = list(dict.fromkeys(said))
-        word = " / ".join(w for w in found if w != "not run" or len(found) == 1) if found else ""
-        table.rows.append([Entry(system), *entries, Entry(word)])
-    for method in dict.fromkeys(own.loc[own["seeds_finished"] > 0, "method"]):
-        if method not in taken:
-            cells_of = [_ours(table, config, own, e, method, m) for e, m in ours]
-            blank = [Entry("") for _ in columns]
-            table.rows.append([Entry(f"{title(config, method)} (ours)"), *blank, *cells_of, Entry("")])
+        said = against[(against["system"] == system) & against["table"].isin(group["table"])]["verdict"]
+        values = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
+        systems[method or f" {system}"] = row(method, system, list(said), values)
+    run = list(dict.fromkeys(own.loc[own["seeds_finished"] > 0, "method"]))
+    # Ours come first, so that a narrow screen shows them; the other systems follow in the paper's order.
+    table.rows = [systems.pop(m, None) or row(m, f"{title(config, m)} (ours)", [], {}) for m in run]
+    table.rows += systems.values()
     return table
+
+
+def _word(verdicts: list[str]) -> str:
+    ran = [v for v in dict.fromkeys(verdicts) if v != "not run"]
+    return " / ".join(ran) or ("not run" if verdicts else "")
 
 
 def _dataset(name: str) -> str:
@@ -196,7 +196,7 @@ def _published(table: Table, row: pd.Series | None) -> Entry:
     return Entry(f"{row['value']}{pm}", value=float(row["value"]), mark=mark)
 
 
-def _ours(table: Table, config: Config, own: pd.DataFrame, experiment: str, method: str, metric: str) -> Entry:
+def _ours(table: Table, own: pd.DataFrame, experiment: str, method: str, metric: str) -> Entry:
     found = own[(own["experiment"] == experiment) & (own["method"] == method) & (own["metric"] == metric)]
     if found.empty:
         return Entry("")

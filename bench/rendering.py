@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from string import ascii_lowercase
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ def entry(value: object) -> Entry:
     return Entry(str(value))
 
 
-def number(value: float | None, digits: int, sign: bool = False) -> str:
+def number(value: Real | None, digits: int, sign: bool = False) -> str:
     """`value` with as many decimals, or three significant digits where those would all be zero."""
     if value is None or not math.isfinite(value):
         return DASH
@@ -81,7 +82,7 @@ def number(value: float | None, digits: int, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign else ''}.{digits}f}"
 
 
-def spread(mean: float, sd: float | None, digits: int) -> str:
+def spread(mean: Real, sd: Real | None, digits: int) -> str:
     """'mean ± sd', or the mean alone if there is no sd."""
     if sd is None or not math.isfinite(sd):
         return number(mean, digits)
@@ -91,7 +92,7 @@ def spread(mean: float, sd: float | None, digits: int) -> str:
     return f"{number(mean, digits)} ± {number(sd, digits)}"
 
 
-def seconds(value: float | None) -> str:
+def seconds(value: Real | None) -> str:
     """A duration for humans."""
     if value is None or not math.isfinite(value):
         return DASH

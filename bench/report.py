@@ -50,11 +50,12 @@ def protocol(config: Config, experiment: str) -> str:
     normalised = "" if s.normalisation == "none" else f", normalised {s.normalisation.replace('_', ' ')}"
     evaluations = ", ".join(s.evaluations) or "nothing"
     plural = "s" if seeds != 1 else ""
+    data = f"{s.dataset}{normalised}, {labels}, {seeds} seed{plural} of each of {len(names)} methods"
+    network = f"{s.depth} hidden layers of {s.width} in encoder and decoder, latents {latents}"
+    training = f"{s.epochs} epochs of batches of {s.batch_size} with {how}, terms {', '.join(s.terms)}"
     return (
-        f"Data: {s.dataset}{normalised}, {labels}, {seeds} seed{plural} of each of {len(names)} methods, paired: a seed "
-        "has the same initial weights, batches and labelled images under every method. "
-        f"Model and training: {s.depth} hidden layers of {s.width} in encoder and decoder, latents {latents}, the "
-        f"decoder reads {reads}; {s.epochs} epochs of batches of {s.batch_size} with {how}, terms {', '.join(s.terms)}. "
+        f"Data: {data}, paired: a seed has the same initial weights, batches and labelled images under every method. "
+        f"Model and training: {network}, the decoder reads {reads}; {training}. "
         f"Evaluation: {evaluations}, on the test split after the last epoch, which no choice has seen."
     )
 
@@ -150,7 +151,7 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
             }
         )
     embed(shown)
-    blocks = sections.headlines(config, table, cells) if len(cells) else pd.DataFrame()
+    blocks = sections.headlines(config, table, cells)
     ranking, said = sections.ranks(config, blocks)
     keys = [key for cited in cite.keys(config).values() for key in cited if key in cite.entries()]
     environment = Environment(

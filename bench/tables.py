@@ -22,6 +22,10 @@ from bench.runs import read
 from bench.statistics import mean_interval
 
 ALPHA = 0.05
+SUMMARY = (
+    "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
+    "split", "seeds_finished", "seeds", "best", "note",
+)  # fmt: skip
 RUN = ["experiment", "method", "seed"]
 
 
@@ -121,7 +125,7 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
                         "note": note,
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=list(SUMMARY))
 
 
 def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: bool | None) -> set[str]:
@@ -143,7 +147,7 @@ def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: boo
         difference = (values[best] - values[method]).dropna().to_numpy(float)
         if means[method] == means[best]:
             return True
-        if len(difference) < 2 or np.ptp(difference) == 0:
+        if len(difference) < 2 or np.ptp(difference) <= 1e-12 * np.abs(difference).max():
             return False
         return bool(stats.ttest_1samp(difference, 0).pvalue >= ALPHA)
 
@@ -230,7 +234,7 @@ def write_tables(config: Config, table: pd.DataFrame, folder: Path) -> dict[str,
     cells = summary(config, table)
     found = {}
     for experiment in experiments(config, table):
-        own = cells[cells["experiment"] == experiment] if len(cells) else cells
+        own = cells[cells["experiment"] == experiment]
         if own.empty:
             continue
         for content in experiment_tables(config, cells, experiment):
