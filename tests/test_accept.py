@@ -1,0 +1,41 @@
+"""Results of older code are accepted only on request, with a trace."""
+
+import pytest
+
+from bench import accept, store
+from bench.runs import read
+from tests.checkout import TINY
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    return "tiny.yaml"
+
+
+def test_a_stale_record_is_accepted_with_its_reason_and_a_missing_one_is_not_made_up(config):
+    _, runs, results = read(config)
+    first, second = (results / "runs" / run.id / "record.json" for run in runs[:2])
+    store.write_json(first, {"version": "old", "status": "ok", "seconds": 1.0})
+    assert accept.main([config, "--reason", "renamed a variable"]) == 0
+    record = store.read_json(first)
+    assert record["version"] == runs[0].training_version
+    assert record["accepted"][0]["version"] == "old"
+    assert record["accepted"][0]["reason"] == "renamed a variable"
+    assert not second.exists()
+
+
+def test_accepting_needs_a_reason(config, capsys):
+    with pytest.raises(SystemExit):
+        accept.main([config])
+    assert "--reason" in capsys.readouterr().err
+
+
+def test_a_current_record_is_left_as_it_is(config):
+    _, runs, results = read(config)
+    path = results / "runs" / runs[0].id / "record.json"
+    store.write_json(path, {"version": runs[0].training_version})
+    before = path.read_bytes()
+    accept.main([config, "--reason", "nothing"])
+    assert path.read_bytes() == before
