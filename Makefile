@@ -4,6 +4,7 @@
 PYTHON ?= python3
 CONFIG ?= config/quick.yaml
 CORES  ?= $(shell nproc)
+RESULTS = results/$(basename $(notdir $(CONFIG)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := quick
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)"
-	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	.venv/bin/uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
 	touch $@
 
 .PHONY: setup
@@ -22,7 +23,10 @@ setup: .venv/ready
 .PHONY: run
 run: .venv/ready
 	snakemake --configfile $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
-	@cat "$$(python -m bench.report --summary $(CONFIG))"
+	@cat "$$(ls $(RESULTS)/tables/likelihood.md $(RESULTS)/tables/semi_supervised.md 2>/dev/null | head -n 1)"
+	@echo "tables:  $(RESULTS)/tables"
+	@echo "figures: $(RESULTS)/figures"
+	@echo "report:  $(RESULTS)/report.html"
 
 .PHONY: quick
 quick: .venv/ready
@@ -42,7 +46,6 @@ plan: .venv/ready
 report: .venv/ready
 	@python -m bench.collect $(CONFIG) $(RESULTS)/metrics.csv
 	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html
-RESULTS = results/$(basename $(notdir $(CONFIG)))
 
 .PHONY: new-regularizer
 new-regularizer: .venv/ready
