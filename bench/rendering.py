@@ -86,6 +86,8 @@ def spread(mean: Real, sd: Real | None, digits: int) -> str:
     """'mean ± sd', or the mean alone if there is no sd."""
     if sd is None or not math.isfinite(sd):
         return number(mean, digits)
+    if sd < 1e-6 * abs(mean):  # the same numbers, summed in another order
+        sd = 0.0
     if 0 < sd < 0.5 * 10**-digits:  # a zero would look like no spread at all
         digits_of_sd = min(-math.floor(math.log10(sd)), 9)
         return f"{number(mean, digits)} ± {number(sd, digits_of_sd)}"

@@ -47,7 +47,7 @@ def read_metrics(path: Path) -> pd.DataFrame:
 def title(config: Config, name: str, section: str = "methods") -> str:
     """The title of a method or experiment; a row that the config does not have is called by its own name."""
     found = getattr(config, section).get(name) or {}
-    return found.get("title") or name.replace("_", " ").capitalize()
+    return found.get("title") or name[:1].upper() + name[1:].replace("_", " ")
 
 
 def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
