@@ -10,6 +10,7 @@ from snakemake.utils import min_version
 
 from bench.config import ConfigError
 from bench.jobs import Jobs
+from bench.store import DiskFull
 
 min_version("9.27")
 
@@ -17,7 +18,7 @@ try:
     JOBS = Jobs(workflow.configfiles, config)
     if workflow.is_main_process:
         JOBS.prepare()
-except ConfigError as error:
+except (ConfigError, DiskFull) as error:
     # A user's mistake deserves its message, not a traceback through this file.
     print(error, file=sys.stderr)
     raise SystemExit(2) from None

@@ -62,7 +62,11 @@ class Jobs:
         """Write the config with all that it extends as the one file that every job reads, and `forget`.
 
         Not a rule: Snakemake would run every job again for whose input another job has run, ancient or not.
+
+        Raises:
+            DiskFull: Snakemake itself would end with a traceback.
         """
+        store.require_space(self.folder, megabytes=5)
         if not self.file.exists():
             with contextlib.suppress(OSError):  # in a read-only folder a plan can still be made
                 store.write_json(self.file, self.content)
@@ -82,9 +86,3 @@ class Jobs:
     def selection(self, batch: str) -> list[str]:
         """What `bench.train` and `bench.evaluate` are to be told to do this batch alone."""
         return [] if batch == "all" else [batch.replace(".", "/")]
-
-    def summary(self, batch: str, stage: str) -> str:
-        """'train likelihood.mmd-0a1b2c3d: 2 of 3 runs', for Snakemake's messages."""
-        stages = STAGES[: STAGES.index(stage) + 1]
-        runs = self.batches[batch]
-        return f"{stage} {batch}: {sum(self.results.stale(run) in stages for run in runs)} of {len(runs)} runs"

@@ -1,0 +1,20 @@
+# The environment of requirements.lock and the code, for `docker run`, Kubernetes and Apptainer:
+#   docker build --tag latentbench .
+#   docker run --rm --volume "$PWD/results:/latentbench/results" latentbench
+#   apptainer build latentbench.sif docker-daemon://latentbench:latest
+# With GPUs: docker run --gpus all, apptainer --nv; the wheels of torch bring CUDA, the host its driver.
+FROM python:3.11-slim
+
+# KeOps compiles its formulas with g++, git tells a record its commit.
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ git && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /latentbench
+COPY requirements.lock ./
+RUN pip install --no-cache-dir "$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)" \
+    && uv pip sync --system --no-cache --require-hashes requirements.lock
+COPY . .
+
+# Formulas are compiled once for each container and node, never in a shared folder.
+ENV PYTHONUNBUFFERED=1 KEOPS_CACHE_FOLDER=/tmp/keops
+ENTRYPOINT ["snakemake"]
+CMD ["--cores", "all", "--configfile", "config/quick.yaml"]
