@@ -272,7 +272,7 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
             density = contours(prior_of(c.settings, latent), grid)
             levels = density.max() * np.exp(-0.5 * np.array([3.0, 2.0, 1.0]) ** 2)
             ax.contour(*grid, density, levels=levels, colors="#333333", linewidths=0.7)
-        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_aspect("equal", adjustable="box")
         ax.set_xlim(*grid[0, [0, -1]])
         ax.set_ylim(*grid[1, [0, -1]])
         ax.set_title(fill(title(config, c.method), 40), fontsize=8)

@@ -65,7 +65,8 @@ def metric(name: str) -> Metric:
     for pattern, found in PATTERNS.items():
         if match := re.fullmatch(pattern, name):
             word = f"{int(match[1]):,}" if match[1].isdigit() else match[1].replace("_", " ")
-            label = found.label.format(word)
+            # Short names are abbreviations: KS, MMD.
+            label = found.label.format(word.upper() if found.group and len(match[1]) < 4 else word)
             return found._replace(label=label[0].upper() + label[1:])
     return Metric(name.replace("_", " ").capitalize(), "", None, 3)
 

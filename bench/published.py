@@ -153,9 +153,13 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
         said = against[(against["system"] == system) & against["table"].isin(group["table"])]["verdict"]
         values = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
         systems[method or f" {system}"] = row(method, system, list(said), values)
+
+    def named(method: str) -> str:
+        return f"{title(config, method)} ({'ours' if method in config.methods else 'control'})"
+
     run = list(dict.fromkeys(own.loc[own["seeds_finished"] > 0, "method"]))
     # Ours come first, so that a narrow screen shows them; the other systems follow in the paper's order.
-    table.rows = [systems.pop(m, None) or row(m, f"{title(config, m)} (ours)", [], {}) for m in run]
+    table.rows = [systems.pop(m, None) or row(m, named(m), [], {}) for m in run]
     table.rows += systems.values()
     return table
 

@@ -42,9 +42,10 @@ def answers(config: Config, found: list[Answer]) -> Table:
             ]
         )
     head = ["Experiment", "Metric", "Improvement", "95 % interval", "p (Holm)", "Seeds", "Time ratio", "Diverged"]
+    name = q["challenger_name"]
     caption = (
-        f"{q['challenger_name']} against {q['reference_name']}, paired by seed. Positive: {q['challenger_name']} is "
-        f"better. Time ratio: its training time over {q['reference_name']}'s. Diverged: its seeds / the other's."
+        f"{name[0].upper()}{name[1:]} against {q['reference_name']}, paired by seed. Positive: {name} is better."
+        f" Time ratio: its training time over {q['reference_name']}'s. Diverged: its seeds / the other's."
     )
     return table("answers", caption, head, rows)
 
