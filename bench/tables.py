@@ -213,6 +213,8 @@ def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
         first = "Mean ± sd over seeds"
         bold = "Bold: the best mean among methods with all seeds, and those that a paired t-test"
         bold += " (5 %, unadjusted) cannot tell from it."
+    elif not seeds:
+        return f"{title(config, experiment, 'experiments')}. No run has finished."
     else:
         first = "One seed: there is no spread, and no test"
         bold = "Bold: the best number, which one seed cannot show to be better."
