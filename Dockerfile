@@ -14,7 +14,6 @@ RUN pip install --no-cache-dir "$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirement
     && uv pip sync --system --no-cache --require-hashes requirements.lock
 COPY . .
 
-# Formulas are compiled once for each container and node, never in a shared folder.
-ENV PYTHONUNBUFFERED=1 KEOPS_CACHE_FOLDER=/tmp/keops
+ENV PYTHONUNBUFFERED=1
 ENTRYPOINT ["snakemake"]
 CMD ["--cores", "all", "--configfile", "config/quick.yaml"]

@@ -25,6 +25,7 @@ TINY = """\
 name: tiny
 seeds: 2
 batch_by: experiment
+controls: false
 defaults: {dataset: digits, width: 16, epochs: 2, batch_size: 100}
 methods:
   ae: {regularizer: unregularized}

@@ -90,7 +90,7 @@ def undisturbed(folder, config):
 
 
 def test_the_smoke_benchmark_runs_on_slurm_and_asks_for_its_gpu(cluster, copy):
-    finish(start(copy, "config/smoke.yaml", "--config", "batch_by=experiment"))
+    finish(start(copy, "config/smoke.yaml"))
     assert (copy.folder / "results/smoke/metrics.csv").read_text().count(",ok,") > 50
     asked = cluster.slurm("scontrol", "show", "jobs", "--oneliner")
     assert asked.count("gres/gpu") > 0

@@ -117,7 +117,7 @@ def test_a_corrupt_checkpoint_is_passed_over_and_the_bits_stay_the_same(fresh, t
 
 def test_two_threads_give_the_same_numbers_within_rounding(fresh, tmp_path):
     """Bits are promised at equal thread counts only; sums in another order differ by rounding, which grows."""
-    run = METHODS["semi_supervised/mmd"]
+    run = METHODS["likelihood/mmd"]
     record(run, tmp_path / "one", fresh)
     torch.set_num_threads(2)
     try:
@@ -299,7 +299,7 @@ def copy(tmp_path_factory):
 
 
 def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy):
-    text = TINY.replace("epochs: 2", "epochs: 150").replace("seeds: 2", "seeds: 1").replace("[ae, mmd]", "[ae]")
+    text = TINY.replace("epochs: 2", "epochs: 100").replace("seeds: 2", "seeds: 1").replace("[ae, mmd]", "[ae]")
     copy.write("config/long.yaml", text.replace("name: tiny", "name: long"))
     command = ["python", "-m", "bench.train", "config/long.yaml"]
     process = copy.start(*command, "--checkpoint-seconds", "0.2")
