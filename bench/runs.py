@@ -130,15 +130,23 @@ class Results:
     def stale(self, run: Run) -> str | None:
         """'train' or 'evaluate', the first stage that must run again; None if neither.
 
-        Models are not kept in version control: where one is missing, an outdated evaluation trains again.
+        Models are not kept in version control: where one is missing or damaged, an outdated evaluation trains again.
         """
         if not self.trained(run):
             return "train"
         if self.evaluated(run):
             return None
         record = store.read_json(self.path(run, "record.json"))
-        missing = record["status"] == "ok" and not self.path(run, "model.safetensors").exists()
-        return "train" if missing else "evaluate"
+        whole = record["status"] != "ok" or self._model_is_whole(run, record)
+        return "evaluate" if whole else "train"
+
+    def _model_is_whole(self, run: Run, record: dict) -> bool:
+        try:
+            content = self.path(run, "model.safetensors").read_bytes()
+        except OSError:
+            return False
+        # safetensors has no checksum of its own: a flipped bit would load, and be measured, in silence.
+        return store.sha256(content) == record.get("hashes", {}).get("model", store.sha256(content))
 
 
 def read(path: str | Path) -> tuple[Config, list[Run], Path]:

@@ -185,6 +185,16 @@ def test_without_its_model_a_run_with_an_outdated_evaluation_trains_again(finish
     assert stale == {"train": {"ae"}, "evaluate": {"ae", "mmd"}, "None": set()}
 
 
+def test_a_model_with_a_flipped_bit_is_trained_again_before_it_is_measured(jobs):
+    run = jobs.results.runs[0]
+    store.write(jobs.results.path(run, "model.safetensors"), b"weights")
+    record = {"version": run.training_version, "status": "ok", "run": run.to_json()}
+    store.write_json(jobs.results.path(run, "record.json"), record | {"hashes": {"model": store.sha256(b"weights")}})
+    assert jobs.results.stale(run) == "evaluate"
+    store.write(jobs.results.path(run, "model.safetensors"), b"weighus")
+    assert jobs.results.stale(run) == "train"
+
+
 # --- what Snakemake is told -------------------------------------------------------------------------------
 
 
