@@ -2,15 +2,26 @@
 
 An edit to code that all methods share makes every run stale, rightly. If it cannot change a number,
 this writes the present version into the records, with the old one, the commit and the reason beside
-it: the report's provenance shows them. Measurements are not accepted; they are cheap and run again.
+it. Measurements run again, unless `--measurements` accepts those of the accepted records too.
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 from bench import provenance, store
 from bench.config import ConfigError
 from bench.runs import read, select
+
+
+def stamp(path: Path, version: str, reason: str) -> None:
+    """Give a result, if it is there and of another version, the present one, and note the old."""
+    content = store.read_json(path)
+    if content is None or content["version"] == version:
+        return
+    note = {"version": content["version"], "reason": reason, "commit": provenance.commit()[0]}
+    store.write_json(path, content | {"version": version, "accepted": [*content.get("accepted", []), note]})
+    print(f"{path}: {note['version']} accepted as {version}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("config")
     parser.add_argument("select", nargs="*", help="only runs of these, such as likelihood/mmd")
     parser.add_argument("--reason", required=True, help="why the edit cannot change a number")
+    parser.add_argument("--measurements", action="store_true", help="the edit cannot change a measurement either")
     arguments = parser.parse_args(argv)
     try:
         _, runs, results = read(arguments.config)
@@ -27,14 +39,14 @@ def main(argv: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for run in runs:
-        path = results / "runs" / run.id / "record.json"
-        record = store.read_json(path)
-        if record is None or record["version"] == run.training_version:
-            continue
-        note = {"version": record["version"], "reason": arguments.reason, "commit": provenance.commit()[0]}
-        record |= {"version": run.training_version, "accepted": [*record.get("accepted", []), note]}
-        store.write_json(path, record)
-        print(f"{run.id}: {note['version']} accepted as {run.training_version}")
+        folder = results / "runs" / run.id
+        measured = store.read_json(folder / "metrics.json") or {"version": ""}
+        of_record = measured["version"].startswith(
+            (store.read_json(folder / "record.json") or {"version": "-"})["version"]
+        )
+        stamp(folder / "record.json", run.training_version, arguments.reason)
+        if arguments.measurements and of_record:
+            stamp(folder / "metrics.json", run.evaluation_version, arguments.reason)
     return 0
 
 

@@ -58,9 +58,7 @@ def reference(key: str) -> dict[str, str]:
         if len(authors) == 2
         else f"{authors[0]} et al."
     )
-    where = (
-        field(key, "booktitle") or field(key, "journal") or field(key, "howpublished") or field(key, "institution")
-    )
+    where = field(key, "booktitle") or field(key, "journal") or field(key, "howpublished") or field(key, "institution")
     arxiv, doi = field(key, "eprint"), field(key, "doi")
     link = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}" if doi else field(key, "url")
     return {

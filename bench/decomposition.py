@@ -74,9 +74,7 @@ def log_aggregate(
     return torch.logsumexp(-0.5 * (exponent + constant), 1) - math.log(len(mean))
 
 
-def kl_to_gaussian(
-    mean: Float[Tensor, "N D"], variance: Float[Tensor, "N D"], prior: Prior
-) -> Float[Tensor, " N"]:
+def kl_to_gaussian(mean: Float[Tensor, "N D"], variance: Float[Tensor, "N D"], prior: Prior) -> Float[Tensor, " N"]:
     """½ (tr Σ⁻¹V + (m − μ)ᵀΣ⁻¹(m − μ) − D + log |Σ| − log |V|) to a prior of one component N(μ, Σ)."""
     L = prior.scale_tril[0].double()
     precision = torch.cholesky_inverse(L)

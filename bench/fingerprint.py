@@ -2,10 +2,8 @@
 
 import ast
 import hashlib
-import io
 import re
 import sys
-import tokenize
 from functools import cache
 from pathlib import Path
 
@@ -22,17 +20,18 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn", "scikit_posthocs": "scikit-posthocs"
 
 @cache
 def code(path: Path) -> bytes:
-    """A source file without comments and blank lines, so that neither retrains anything."""
+    """What a source file does, without comments, docstrings and layout, so that none of them retrains anything."""
     source = path.read_bytes()
     try:
-        lines = source.decode().splitlines()
-        for token in tokenize.generate_tokens(io.StringIO(source.decode()).readline):
-            if token.type == tokenize.COMMENT:
-                row, column = token.start
-                lines[row - 1] = lines[row - 1][:column]
-    except (SyntaxError, tokenize.TokenError, UnicodeDecodeError):
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
         return source  # a file that does not parse still has a version
-    return "\n".join(line.rstrip() for line in lines if line.strip()).encode()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree).encode()
 
 
 def _file(module: str) -> Path | None:

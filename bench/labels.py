@@ -35,9 +35,7 @@ def labelled_subset(
     if count == "all":
         return (y >= 0).nonzero().flatten()
     if isinstance(count, str) or count < 0 or draw < 0 or count % classes:
-        raise DataError(
-            f"draw {draw} of {count} labels: {classes} classes need 'all', 0 or a multiple of {classes}"
-        )
+        raise DataError(f"draw {draw} of {count} labels: {classes} classes need 'all', 0 or a multiple of {classes}")
     known = y.cpu().numpy()
     digest = labels_digest(known)
     for path in sorted(folder.glob(f"*-{count}.json")):
@@ -59,9 +57,7 @@ def balanced_draw(y: np.ndarray, count: int, draw: int, classes: int) -> list[in
     for label in range(classes):
         members = np.flatnonzero(y == label)
         if len(members) < count // classes:
-            raise DataError(
-                f"{count} labels need {count // classes} images of class {label}, found {len(members)}"
-            )
+            raise DataError(f"{count} labels need {count // classes} images of class {label}, found {len(members)}")
         subset += rng.permutation(members)[: count // classes].tolist()
     return sorted(subset)
 
@@ -100,9 +96,7 @@ def write(path: Path, dataset: str, y: np.ndarray, count: int, classes: int) -> 
     content = {"dataset": dataset, "count": count, "labels_sha256": labels_digest(y), "draws": draws}
     lines = [f'  "{key}": {json.dumps(value)},' for key, value in content.items() if key != "draws"]
     rows = ",\n".join(f"    {json.dumps(row, separators=(',', ':'))}" for row in draws)
-    path.write_text(
-        "\n".join(["{", *lines, f'  "draws": [\n{rows}\n  ],', f'  "sha256": "{seal_of(content)}"', "}\n"])
-    )
+    path.write_text("\n".join(["{", *lines, f'  "draws": [\n{rows}\n  ],', f'  "sha256": "{seal_of(content)}"', "}\n"]))
 
 
 if __name__ == "__main__":

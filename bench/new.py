@@ -86,11 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         path = write(name, Path(regularizers.__file__).parent)
     except ValueError as error:
         parser.error(str(error))
-    print(
-        ENTRY.format(
-            path=path.relative_to(path.parent.parent), name=name, title=name.replace("_", " ").capitalize()
-        )
-    )
+    print(ENTRY.format(path=path.relative_to(path.parent.parent), name=name, title=name.replace("_", " ").capitalize()))
 
 
 if __name__ == "__main__":

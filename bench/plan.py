@@ -112,9 +112,7 @@ def describe(rows: list[dict], jobs: int) -> str:
         {k: (f"{v:.3g}" if isinstance(v, float) else v or "") for k, v in row.items() if k != "megabytes"}
         for row in rows
     ]
-    total = {
-        k: sum(row[k] for row in rows) for k in ("runs", "done", "to train", "to evaluate", "hours", "megabytes")
-    }
+    total = {k: sum(row[k] for row in rows) for k in ("runs", "done", "to train", "to evaluate", "hours", "megabytes")}
     return "\n".join(
         [
             tabulate(shown, headers="keys"),

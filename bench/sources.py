@@ -239,8 +239,6 @@ class Source:
 NAMES = {
     "digits": Source(read_digits, (1, 8, 8), 10, ("alpaydin1998",), white=16, pins=DIGITS_SHA256),
     "mnist": Source(read_mnist, (1, 28, 28), 10, ("lecun1998",), pins=MNIST_SHA256),
-    "svhn": Source(
-        read_svhn, (3, 32, 32), 10, ("netzer2011",), large=True, pins=SVHN_MD5, options={"extra": True}
-    ),
+    "svhn": Source(read_svhn, (3, 32, 32), 10, ("netzer2011",), large=True, pins=SVHN_MD5, options={"extra": True}),
     "tfd": Source(read_tfd, (1, 48, 48), 7, ("susskind2010",), large=True, options={"fold": 0}),
 }

@@ -145,9 +145,7 @@ class Training:
 
     def _inner_steps(self, batch: Batch, encoded: Encoded) -> None:
         """The regularizers' own updates, on the very codes that the penalty will see: one encoding serves both."""
-        for (regularizer, codes, _), optimizer in zip(
-            self.objective.grouped(batch, encoded), self.inner, strict=True
-        ):
+        for (regularizer, codes, _), optimizer in zip(self.objective.grouped(batch, encoded), self.inner, strict=True):
             if optimizer is None:
                 continue
             regularizer.requires_grad_(True)

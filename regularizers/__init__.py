@@ -22,9 +22,7 @@ class Prior(nn.Module):
     Zero factors are allowed: a one-hot prior is a mixture of D points, and has no density.
     """
 
-    def __init__(
-        self, weights: Float[Tensor, " K"], means: Float[Tensor, "K D"], scale_tril: Float[Tensor, "K D D"]
-    ):
+    def __init__(self, weights: Float[Tensor, " K"], means: Float[Tensor, "K D"], scale_tril: Float[Tensor, "K D D"]):
         super().__init__()
         self.register_buffer("weights", weights)
         self.register_buffer("means", means)
@@ -207,9 +205,7 @@ def load(name: str) -> type[Regularizer]:
 def too_few(codes: Tensor, least: int = 2) -> None:
     """Raise a ValueError if a penalty between codes gets fewer than `least` of them."""
     if len(codes) < least:
-        raise ValueError(
-            f"this penalty compares codes with each other and needs at least {least}, got {len(codes)}"
-        )
+        raise ValueError(f"this penalty compares codes with each other and needs at least {least}, got {len(codes)}")
 
 
 def rms(prior: Prior) -> float:

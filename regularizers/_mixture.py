@@ -37,8 +37,7 @@ def expectation(
     per = max(1, CHUNK // (len(t) * D))
     if per < P:
         parts = [
-            expectation(delta[i : i + per], variance[i : i + per], kernel, gradient, full)
-            for i in range(0, P, per)
+            expectation(delta[i : i + per], variance[i : i + per], kernel, gradient, full) for i in range(0, P, per)
         ]
         return tuple(None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
     tv = 2 * t[:, None] * variance[:, None, :]  # (P, M, D)
@@ -168,10 +167,7 @@ def gaussian_pair_sum(
     in_mean, in_variance = torch.zeros_like(mean), torch.zeros_like(variance)
     rows = max(1, CHUNK // (n * mean.shape[1]))
     for start in range(0, n, rows):
-        i, j = (
-            torch.triu_indices(min(rows, n - start), n - start, offset=int(not diagonal), device=mean.device)
-            + start
-        )
+        i, j = torch.triu_indices(min(rows, n - start), n - start, offset=int(not diagonal), device=mean.device) + start
         value, d, v = expectation(mean[i] - mean[j], variance[i] + variance[j], kernel, gradient)
         twice = 2.0 - (i == j).to(mean)  # each pair stands for two, but for i = j
         total += (value * twice).sum(dtype=torch.float64)

@@ -82,9 +82,7 @@ class MMD(Regularizer):
 
     def combine(self, n: int, pairs: Sequence[Tensor], cross: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Σ k(z, z') / count - 2 Σ μ(z) / n + E k(y, y'), and the gradients that follow."""
-        value, *gradients = (
-            a / (n * (n if self.v else n - 1)) - 2 / n * b for a, b in zip(pairs, cross, strict=True)
-        )
+        value, *gradients = (a / (n * (n if self.v else n - 1)) - 2 / n * b for a, b in zip(pairs, cross, strict=True))
         return value + self.mu.self_energy, *gradients
 
     def describe(self):

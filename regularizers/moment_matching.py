@@ -22,9 +22,7 @@ class MomentMatching(Regularizer):
         mean = w @ means
         between = (w[:, None] * (means - mean)).mT @ (means - mean)
         self.register_buffer("mean", mean, persistent=False)
-        self.register_buffer(
-            "covariance", (w[:, None, None] * prior.covariances).sum(0) + between, persistent=False
-        )
+        self.register_buffer("covariance", (w[:, None, None] * prior.covariances).sum(0) + between, persistent=False)
 
     def forward(self, codes, posterior):
         too_few(codes)

@@ -36,9 +36,7 @@ class SIGReg(Regularizer):
 
     def forward(self, codes, posterior):
         too_few(codes)
-        theta = normalize(torch.randn(self.prior.dim, self.projections, device=codes.device), dim=0) / rms(
-            self.prior
-        )
+        theta = normalize(torch.randn(self.prior.dim, self.projections, device=codes.device), dim=0) / rms(self.prior)
         z = (codes @ theta)[..., None] * self.t  # (n, L, T)
         mu = (self.prior.means @ theta)[..., None] * self.t  # (K, L, T)
         variance = (self.prior.scale_tril.mT @ theta).square().sum(1)  # (K, L)

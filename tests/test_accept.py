@@ -26,6 +26,17 @@ def test_a_stale_record_is_accepted_with_its_reason_and_a_missing_one_is_not_mad
     assert not second.exists()
 
 
+def test_measurements_are_accepted_only_when_asked_and_only_of_accepted_records(config):
+    _, runs, results = read(config)
+    for run, trained in zip(runs, ("old", "older"), strict=False):
+        store.write_json(results / "runs" / run.id / "record.json", {"version": trained})
+        store.write_json(results / "runs" / run.id / "metrics.json", {"version": "old-measured", "rows": []})
+    first, second = (results / "runs" / run.id / "metrics.json" for run in runs[:2])
+    accept.main([config, "--reason", "layout", "--measurements"])
+    assert store.read_json(first)["version"] == runs[0].evaluation_version
+    assert store.read_json(second)["version"] == "old-measured"
+
+
 def test_accepting_needs_a_reason(config, capsys):
     with pytest.raises(SystemExit):
         accept.main([config])

@@ -76,9 +76,7 @@ def test_mnist_is_read_as_it_was_written(mnist):
     assert (dataset.shape, dataset.pixels, dataset.classes) == ((1, 28, 28), 784, 10)
     assert [len(getattr(dataset, split).x) for split in SPLITS] == [50, 10, 20]
     pixels = np.frombuffer(SMALL[IMAGES], np.uint8, offset=16).reshape(60, 784)
-    torch.testing.assert_close(
-        torch.cat([dataset.train.x, dataset.validation.x]), torch.tensor(pixels / 255).float()
-    )
+    torch.testing.assert_close(torch.cat([dataset.train.x, dataset.validation.x]), torch.tensor(pixels / 255).float())
     assert dataset.train.y.tolist() == [i % 10 for i in range(50)]
 
 
@@ -350,11 +348,7 @@ def test_the_digits_splits_are_fixed():
     assert [len(getattr(dataset, split).x) for split in SPLITS] == [1197, 300, 300]
     found = {split: content_of(getattr(dataset, split))[:16] for split in SPLITS}
     assert found == {"train": "95f0f553be90ad6f", "validation": "962d111e5e846cef", "test": "4f9bf1b80481efdf"}
-    assert (
-        dataset.digest
-        == data.digest("digits")
-        == "925ae91d5706d51ba5e2e98cd4817c2eaeb5e52a8c8b4d83de6c875929dcfe9a"
-    )
+    assert dataset.digest == data.digest("digits") == "925ae91d5706d51ba5e2e98cd4817c2eaeb5e52a8c8b4d83de6c875929dcfe9a"
 
 
 def test_other_digits_are_refused():
@@ -633,9 +627,7 @@ def test_labelled_batches_cycle(n, size, steps):
     assert [len(batch) for batch in got] == [min(size, n)] * steps
     times = (torch.cat([indices, *got]) - 1000).bincount(minlength=n)
     assert times.max() - times.min() <= 1  # whole passes, and part of one
-    assert torch.equal(
-        torch.cat([indices, *got]), torch.cat([indices, *labelled_batches(indices, size, 0, 0, steps)])
-    )
+    assert torch.equal(torch.cat([indices, *got]), torch.cat([indices, *labelled_batches(indices, size, 0, 0, steps)]))
 
 
 def test_labelled_batches_differ_between_epochs():

@@ -49,8 +49,9 @@ def test_more_samples_are_streamed_and_score_no_less(tmp_path):
     model = trained(tmp_path, parzen_samples=[10_000, 20_000])
     found = measured("likelihood", model)
     assert found["log_likelihood_20000"].value > found["log_likelihood_fine"].value - 0.5
+    splits = model.dataset.validation.x, model.dataset.test.x
     with pytest.raises(ValueError, match="multiple of 10000"):
-        list(evaluation.parzen_measurements(model.dataset.validation.x, model.dataset.test.x, model.samples, [100, 150]))
+        list(evaluation.parzen_measurements(*splits, model.samples, [100, 150]))
 
 
 def test_reconstruction_is_that_of_the_posterior_means(tmp_path):

@@ -153,8 +153,8 @@ PLUGINS = {
     "raises": "raise RuntimeError('no')",
     "loops": "while True: pass",
     "shape": "return codes",
-    "nan": "return codes.sum() * float('nan')",
-    "segfault": "import ctypes; return ctypes.string_at(0)",
+    "not_finite": "return codes.sum() * float('nan')",
+    "segfault": "import ctypes; return ctypes.string_at(1)",
     "hangs": "import ctypes; return ctypes.PyDLL(None).sleep(1000)",
 }
 STATUSES = {
@@ -162,7 +162,7 @@ STATUSES = {
     "raises": "failed",
     "loops": "timeout",
     "shape": "failed",
-    "nan": "diverged",
+    "not_finite": "diverged",
     "segfault": "crashed",
     "hangs": "timeout",
 }
@@ -185,9 +185,8 @@ def test_broken_plugins_never_take_the_others_down(copy):
 
     table = pd.read_csv(copy.folder / "results/tiny/metrics.csv")
     found = table.groupby("method")["status"].first().to_dict()
-    assert found == STATUSES | {"ae": "ok", "mmd": "ok"} | {
-        k: v for k, v in found.items() if k not in {*PLUGINS, "ae", "mmd"}
-    }
+    reasons = table.groupby("method")["reason"].first().to_dict()
+    assert found == STATUSES | {"ae": "ok", "mmd": "ok"}, reasons
 
 
 # --- concurrency ------------------------------------------------------------------------------------------
@@ -231,7 +230,7 @@ import torch
 from regularizers._keops import keops_pair_sum
 from regularizers._kernels import SquaredExponential
 torch.manual_seed(0)
-total, *_ = keops_pair_sum(torch.randn(40, 3), SquaredExponential(2.0))
+total, *_ = keops_pair_sum(torch.randn(40, 3), SquaredExponential((2.0,), (1.0,)))
 print(repr(float(total)))
 """
 
@@ -249,7 +248,7 @@ def test_ten_processes_that_compile_the_same_formula_all_get_it_right(copy, monk
     from regularizers._pairs import dense_pair_sum
 
     torch.manual_seed(0)
-    total, *_ = dense_pair_sum(torch.randn(40, 3), SquaredExponential(2.0))
+    total, *_ = dense_pair_sum(torch.randn(40, 3), SquaredExponential((2.0,), (1.0,)))
     assert float(outputs[0]) == pytest.approx(float(total), rel=1e-4)
 
 

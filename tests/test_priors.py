@@ -98,9 +98,7 @@ def test_product_is_independent_and_side_by_side():
         assert chosen.float().mean().item() == pytest.approx(0.25, abs=0.01)
         assert z[chosen].mean(0).abs().max() < 0.05
         torch.testing.assert_close(z[chosen].mT.cov(), torch.eye(3), atol=0.06, rtol=0)
-        torch.testing.assert_close(
-            petals[chosen].mT.cov(), moments(Petals(components=5))[1].float(), atol=0.35, rtol=0
-        )
+        torch.testing.assert_close(petals[chosen].mT.cov(), moments(Petals(components=5))[1].float(), atol=0.35, rtol=0)
     single = Gaussian(2)
     assert product([single]) is single
 

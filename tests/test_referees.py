@@ -15,9 +15,7 @@ def judge(codes, prior, draws=2):
     return r.referees(codes, prior, seed=0, draws=draws)
 
 
-@pytest.mark.parametrize(
-    "prior", [Gaussian(2, scale=5.0), Petals(), OneHot(5)], ids=["gaussian", "petals", "one_hot"]
-)
+@pytest.mark.parametrize("prior", [Gaussian(2, scale=5.0), Petals(), OneHot(5)], ids=["gaussian", "petals", "one_hot"])
 def test_prior_samples_are_at_the_floor(prior):
     found = judge(prior.sample(N), prior, draws=6)
     for name, (value, floor, deviation) in found.items():

@@ -321,9 +321,7 @@ def test_defect_1_descending_the_penalty_approaches_the_prior(name, prior):
     if not (sees_aggregate(regularizer) or prior.has_density):
         pytest.skip("it judges distributions over the vertices, not points")
     s, steps = rms(prior), 80
-    free = torch.cat(
-        [3 + 0.3 * torch.randn(n, prior.dim), torch.full((n, prior.dim), -1.0)], dim=1
-    ).requires_grad_()
+    free = torch.cat([3 + 0.3 * torch.randn(n, prior.dim), torch.full((n, prior.dim), -1.0)], dim=1).requires_grad_()
 
     def encode():
         mean, log_std = s * free[:, : prior.dim], free[:, prior.dim :]

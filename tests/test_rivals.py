@@ -53,9 +53,7 @@ def test_defect_2_sampled_mmd_is_the_integral_at_a_known_shift():
     D, scales, shift = 4, (0.1, 1.0, 5.0), 1.5
 
     def expectation(C, delta2, v=2.0):
-        return quad(
-            lambda t: math.exp(-t - t * delta2 / (C + 2 * t * v)) * (1 + 2 * t * v / C) ** (-D / 2), 0, 60
-        )[0]
+        return quad(lambda t: math.exp(-t - t * delta2 / (C + 2 * t * v)) * (1 + 2 * t * v / C) ** (-D / 2), 0, 60)[0]
 
     exact = sum(2 * expectation(2 * D * c, 0) - 2 * expectation(2 * D * c, D * shift**2) for c in scales)
     regularizer = load("wae_mmd")(Gaussian(D), scales=scales)

@@ -118,6 +118,8 @@ EDITS = {
     # A referee measures every run with the same kernels.
     "the kernels it imports": ("regularizers/_kernels.py", lambda s: s + b"\nX = 1\n", {"mmd"}, {"ae"}),
     "another regularizer": ("regularizers/kl.py", lambda s: s + b"\nX = 1\n", set(), set()),
+    "a docstring": ("regularizers/mmd.py", lambda s: s.replace(b"Squared MMD", b"The squared MMD"), set(), set()),
+    "another layout": ("regularizers/mmd.py", lambda s: s.replace(b"too_few(codes", b"too_few(\n codes"), set(), set()),
     "a comment": ("regularizers/mmd.py", lambda s: b"# why\n" + s + b"\n\n# and so on\n", set(), set()),
     "the model": ("bench/model.py", lambda s: s + b"\nX = 1\n", ALL, set()),
     "a metric": ("bench/parzen.py", lambda s: s + b"\nX = 1\n", set(), ALL),

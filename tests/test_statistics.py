@@ -72,9 +72,7 @@ def test_holm_keeps_the_error_of_the_family(rng):
     assert np.mean(p.min(1) < 0.05) > 0.2
 
 
-@pytest.mark.parametrize(
-    ("d", "paired", "n"), [(0.5, True, 34), (0.8, True, 15), (0.5, False, 64), (0.8, False, 26)]
-)
+@pytest.mark.parametrize(("d", "paired", "n"), [(0.5, True, 34), (0.8, True, 15), (0.5, False, 64), (0.8, False, 26)])
 def test_seeds_needed_are_cohens_tables(d, paired, n):
     assert s.seeds_needed(d, 1.0, paired=paired) == n
 
@@ -114,9 +112,7 @@ def test_pairing_by_seed_finds_what_the_seeds_hide(rng):
 
 
 def test_a_seed_without_a_score_is_counted():
-    found = s.compare(
-        pd.Series({0: 1.0, 1: 2.0, 2: math.nan, 3: 4.0}), pd.Series({0: 0.0, 1: 2.5, 2: 1.0, 4: 0.0})
-    )
+    found = s.compare(pd.Series({0: 1.0, 1: 2.0, 2: math.nan, 3: 4.0}), pd.Series({0: 0.0, 1: 2.5, 2: 1.0, 4: 0.0}))
     assert (found.pairs, found.unpaired, found.difference) == (2, 3, 0.25)
     with pytest.raises(ValueError, match="share no seed"):
         s.compare(pd.Series({0: 1.0}), pd.Series({1: 1.0}))
