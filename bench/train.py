@@ -4,6 +4,7 @@ Each run ends in a record, be it of a trained model or of a failure.
 """
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -26,6 +27,14 @@ from bench.sources import DataError
 from bench.training import Diverged, Stopped, Training
 
 CHECKPOINT_SECONDS = 60.0
+AGAIN = -1  # main's answer where the rest of the runs needs a fresh process
+# After these the process is as it should be. After an interruption or an error anywhere, a module
+# may be half imported, and a sound method would fail of it.
+HARMLESS = ("ok", "unsupported", "diverged")
+
+
+class Tainted(Exception):
+    """A run has failed in a way that the next one in this process might suffer from."""
 
 
 @contextmanager
@@ -182,7 +191,10 @@ def record(
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The program: 0 when each run has a record, 2 for a bad config, 75 if a run is held, 143 if asked to stop."""
+    """The program: 0 when each run has a record, 2 for a bad config, 75 if a run is held, 143 if asked to stop.
+
+    AGAIN if it is to be called again, without --force, in a fresh process.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", help="a config (.yaml) or a job file (.json) of the pipeline")
     parser.add_argument("select", nargs="*", help="only runs whose id starts so, such as likelihood/mmd")
@@ -209,6 +221,8 @@ def main(argv: list[str] | None = None) -> int:
     except Stopped:
         print("stopped as asked; the run continues from its checkpoint when started again", file=sys.stderr)
         return 143
+    except Tainted:
+        return AGAIN
     except OSError as error:
         print(f"{error}; nothing half-written is left, rerun to continue", file=sys.stderr)
         return 1
@@ -234,21 +248,31 @@ def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, 
     def begun(run: Run) -> bool:
         return results.path(run, "checkpoints/attempts.json").exists()
 
-    statuses = {}
+    statuses: dict[str, str] = {}
+    if arguments.force:
+        for run in runs:
+            with store.run_lock(results.path(run)):
+                results.path(run, "record.json").unlink(missing_ok=True)
     with stop_requests() as stop:
         # Those that a process died in come last, so that the others of the batch get their turn.
         for run in sorted(runs, key=begun):
             folder = results.path(run)
             store.require_space(folder)
             with store.run_lock(folder):
-                # An empty selection of work is the rule after a restart: nothing is done twice.
-                if arguments.force or results.stale(run) == "train":
-                    content = record(run, folder, dataset(run), device, stop, arguments.checkpoint_seconds)
-                else:
+                done = results.stale(run) != "train"  # nothing is done twice
+                if done:
                     content = store.read_json(folder / "record.json")
+                else:
+                    content = record(run, folder, dataset(run), device, stop, arguments.checkpoint_seconds)
             statuses[run.id] = content["status"]
+            if not done and content["status"] not in HARMLESS:
+                raise Tainted
     return {run.id: statuses[run.id] for run in runs}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == AGAIN:
+        again = [argument for argument in sys.argv[1:] if argument != "--force"]
+        os.execv(sys.executable, [sys.executable, "-m", "bench.train", *again])
+    sys.exit(code)
