@@ -4,6 +4,7 @@ Also how far a pipeline that is running has come: it only reads.
 """
 
 import argparse
+import os
 import statistics
 import sys
 from collections import Counter
@@ -130,7 +131,9 @@ def main(argv: list[str] | None = None) -> int:
     """The program: 0, or 2 for a bad config."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", help="a config (.yaml)")
-    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="how many run at once (default: the cores)"
+    )
     arguments = parser.parse_args(argv)
     try:
         config, _, folder = read(arguments.job)
