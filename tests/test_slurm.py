@@ -91,9 +91,9 @@ def undisturbed(folder, config):
 
 def test_the_smoke_benchmark_runs_on_slurm_and_asks_for_its_gpu(cluster, copy):
     finish(start(copy, "config/smoke.yaml"))
-    assert (copy.folder / "results/smoke/metrics.csv").read_text().count(",ok,") > 50
+    assert (copy.folder / "results/smoke/metrics.csv").read_text().count(",ok,") > 30
     asked = cluster.slurm("scontrol", "show", "jobs", "--oneliner")
-    assert asked.count("gres/gpu") > 0
+    assert asked.count("gpu:1") == 2  # the training and the evaluation
 
 
 def test_a_job_that_slurm_kills_is_submitted_again_and_goes_on_from_its_checkpoint(cluster, copy, tmp_path):
