@@ -4,6 +4,13 @@ dir=$(realpath -m "$1")
 export SLURM_CONF="$dir/slurm.conf"
 scancel --user "$(id -un)" 2> /dev/null
 for name in slurmd slurmctld munged; do
-  [ -s "$dir/run/$name.pid" ] && kill "$(cat "$dir/run/$name.pid")"
+  pid=$(cat "$dir/run/$name.pid" 2> /dev/null) || continue
+  kill "$pid"
+  # slurmd waits for its jobs, which may be in no hurry.
+  for _ in $(seq 40); do
+    kill -0 "$pid" 2> /dev/null || break
+    sleep 0.25
+  done
+  kill -KILL "$pid" 2> /dev/null
 done
 exit 0
