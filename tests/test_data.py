@@ -124,6 +124,7 @@ def test_a_damaged_file_is_named(mnist, damage):
         (gzip.compress(SMALL[LABELS])[:-9], "a gzip archive"),
         (gzip.compress(SMALL[LABELS])[:20] + b"\xff" * 9 + gzip.compress(SMALL[LABELS])[29:], "a gzip archive"),
     ],
+    ids=["a page", "empty", "cut off", "overwritten"],  # not the bytes: an archive holds the time
 )
 def test_a_damaged_archive_is_named(mnist, content, found):
     folder, read = mnist
