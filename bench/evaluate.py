@@ -8,6 +8,7 @@ import argparse
 import io
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +113,17 @@ def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None
         key = run.settings.dataset, run.settings.normalisation
         if key not in loaded:
             loaded[key] = data.load(key[0], root, key[1])
+        model = folder / "model.safetensors"
+        if store.sha256(model.read_bytes()) != record["hashes"].get("model"):
+            raise OSError(f"{model}: not the file of its record; train the run again with --force")
         try:
             content["rows"] = evaluate(run, loaded[key], folder, device)
-        except (ArithmeticError, ValueError) as error:
-            content |= {"status": "failed", "reason": f"evaluation: {error}".splitlines()[0][:300]}
+        except (OSError, DataError):
+            raise  # the machine's fault, not the method's: no result
+        except Exception as error:
+            reason = f"evaluation: {type(error).__name__}: {error}"
+            content |= {"status": "failed", "reason": reason.splitlines()[0][:300]}
+            traceback.print_exc()
     store.write_json(folder / "metrics.json", content)
     print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
     return content
