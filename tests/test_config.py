@@ -72,7 +72,7 @@ MISTAKES = {
     "seeds twice": (changed("seeds: 2", "seeds: [1, 1]"), "c.yaml: seeds: seeds must be different from each other"),
     "negative seed": (changed("seeds: 2", "seeds: [-1]"), "c.yaml: seeds.0: "),
     "no seeds": (changed("seeds: 2", "seeds: []"), "c.yaml: seeds: "),
-    "duplicate key": (TINY + "seeds: 3\n", "c.yaml:10: duplicate key 'seeds'"),
+    "duplicate key": (TINY + "seeds: 3\n", f"c.yaml:{TINY.count(chr(10)) + 1}: duplicate key 'seeds'"),
     "a tab": ("name:\ttiny\n\tx: 1\n", "c.yaml:1: "),
     "no mapping": ("[1, 2]", "c.yaml: expected sections such as 'methods:', found list"),
     "empty": ("", "c.yaml: expected sections such as 'methods:', found NoneType"),

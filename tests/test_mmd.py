@@ -29,7 +29,10 @@ PRIORS = {
 }
 priors = pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
 kernels = pytest.mark.parametrize("kernel", KERNELS)
-compiler = pytest.mark.skipif(not shutil.which("g++"), reason="KeOps needs a compiler")
+compiler = pytest.mark.skipif(
+    not shutil.which("g++") or " " in sys.prefix,
+    reason="KeOps needs a compiler, and cannot compile from a folder with a space in its name",
+)
 
 
 def penalty(prior, codes, kernel="imq", **options):
