@@ -69,7 +69,8 @@ class Jobs:
         store.require_space(self.folder, megabytes=5)
         if not self.file.exists():
             with contextlib.suppress(OSError):  # in a read-only folder a plan can still be made
-                store.write_json(self.file, self.content)
+                # In the order of the config, which is that of the rows of every table.
+                store.write(self.file, json.dumps(self.content, indent=1, ensure_ascii=False) + "\n")
         self.forget()
 
     def forget(self) -> None:
