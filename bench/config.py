@@ -325,7 +325,10 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
                 errors.extend(f"{layers[0][0]}: {line}" for line in str(error).splitlines())
     if errors:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
-    return config
+    if config.only is None:
+        return config
+    # What is not run is not spoken of: no table, figure or section asks for it.
+    return config.model_copy(update={"experiments": {k: config.experiments[k] for k in config.only}})
 
 
 def settings(config: Config, experiment: str, method: str) -> Settings:

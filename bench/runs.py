@@ -77,8 +77,6 @@ def expand(config: Config) -> list[Run]:
     """Every run of the config: its experiments, times their methods, times the seeds."""
     runs = []
     for experiment, content in config.experiments.items():
-        if config.only is not None and experiment not in config.only:
-            continue
         seeds = content.get("seeds") or config.seeds
         seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         for method in content["methods"]:
