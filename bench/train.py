@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--force", action="store_true", help="train again what is up to date")
     parser.add_argument("--checkpoint-seconds", type=float, default=CHECKPOINT_SECONDS, metavar="S")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)  # an option may stand before the runs
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = arguments.device

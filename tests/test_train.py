@@ -322,6 +322,15 @@ def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy
     assert len(interrupted) == 2
 
 
+@pytest.mark.parametrize("order", ["config.yaml --threads 1 likelihood/ae", "--threads 1 config.yaml likelihood/ae"])
+def test_the_runs_may_be_named_after_an_option(order, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(TINY)
+    assert train.main(order.split()) == 0
+    records = sorted(path.parent.parent.name.split("-")[0] for path in tmp_path.glob("results/**/record.json"))
+    assert records == ["ae", "ae"]
+
+
 ERRORS = {
     "missing data and no network": ("dataset: digits", "dataset: mnist", r"MNIST.* the download failed .*DATA_ROOT"),
     "truncated MNIST file": ("dataset: digits", "dataset: mnist", r"train-images-idx3-ubyte: expected .*, found "),
