@@ -19,7 +19,10 @@ from bench.evaluation import CHUNK, Measurement, parzen_measurements
 from bench.fingerprint import fingerprint
 from bench.labels import labelled_subset
 from bench.runs import expand, read
+from bench.seeds import stream
 from bench.sources import DataError
+
+IMAGES = 10_000  # unlabelled ones, as many as the graph has
 
 
 def likelihood(settings: Settings, dataset: data.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
@@ -39,7 +42,12 @@ def classification(settings: Settings, dataset: data.Dataset, seed: int) -> Iter
     x, y = dataset.train
     labelled = labelled_subset(y, settings.labels, seed, dataset.classes)
     test = dataset.test.x[:], dataset.test.y
-    found = classification_controls((x[labelled], y[labelled]), x[:], test, seed)
+    if isinstance(x, torch.Tensor):
+        unlabelled = x
+    else:  # kept as bytes, because as floats they could fill the memory
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(stream(seed, "controls")))
+        unlabelled = x[order[:IMAGES]]
+    found = classification_controls((x[labelled], y[labelled]), unlabelled, test, seed)
     for name, error in found.items():
         yield name, [Measurement("error", 100 * error, n=len(test[1]))]
 
