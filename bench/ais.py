@@ -7,14 +7,17 @@ some samples come.
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent, Normal
-from tqdm import tqdm
 
+from bench import store
+from bench.fingerprint import fingerprint
+from bench.loops import Loops, Variables
+from bench.provenance import tensor_hash
 from regularizers import Prior, rms
 
 
@@ -49,6 +52,11 @@ class State(NamedTuple):
     prior: Tensor
     likelihood_gradient: Tensor
     prior_gradient: Tensor
+
+    @classmethod
+    def of(cls, variables: Variables) -> "State":
+        """The state among the variables of a loop."""
+        return cls(*(variables[name] for name in cls._fields))
 
 
 class Model:
@@ -99,6 +107,13 @@ class Model:
         mean = self.decoder(z)
         return mean + self.sigma * torch.randn_like(mean), z
 
+    @torch.no_grad
+    def fingerprint(self) -> str:
+        """A hash of the prior, of sigma, and of what the decoder makes of the prior's means and axes."""
+        axes = self.prior.means[:, None] + self.prior.scale_tril.mT
+        images = self.decoder(torch.cat([self.prior.means, axes.flatten(0, 1)]))
+        return tensor_hash(self.prior.weights, self.prior.means, self.prior.scale_tril, images) + f" {self.sigma}"
+
 
 class Annealing:
     """Annealed importance sampling from the prior to the posterior (Neal, 2001), by Hamiltonian Monte Carlo.
@@ -109,6 +124,9 @@ class Annealing:
     and temperature, by `pilot` chains of its own that do not count: chains that tuned themselves would
     void the bounds. Random numbers come from torch's global state. Wu et al. use 10,000 temperatures,
     16 chains and steepness 4.
+
+    With `state`, a folder, where each estimate is gets saved there every `every` seconds; the same
+    estimate of the same model and images from the same random state goes on from there, to the same bits.
     """
 
     def __init__(
@@ -121,11 +139,13 @@ class Annealing:
         pilot: int = 4,
         steepness: float = 4.0,
         progress: bool = False,
+        state: Path | None = None,
+        every: float = 60.0,
     ):
         if min(temperatures, chains, leapfrog, pilot) < 1:
             raise ValueError("temperatures, chains, leapfrog and pilot must be at least 1")
         self.model, self.chains, self.leapfrog, self.pilot = model, chains, leapfrog, pilot
-        self.acceptance, self.progress = acceptance, progress
+        self.acceptance, self.progress, self.folder, self.every = acceptance, progress, state, every
         ramp = torch.sigmoid(torch.linspace(-steepness, steepness, temperatures + 1, dtype=torch.float64))
         self.betas = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
 
@@ -150,37 +170,58 @@ class Annealing:
         chosen = [torch.where(accepted if a.ndim == 1 else accepted[:, None], a, b) for a, b in both]
         return State(*chosen), probability
 
-    def tune(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "temperatures n"]:
+    def loops(self, name: str, x: Float[Tensor, "n d"]) -> Loops:
+        """The loops of an estimate for these images, from the present random state on."""
+        if self.folder is None:
+            return Loops(None, "")
+        settings = f"{self.chains} {self.leapfrog} {self.pilot} {self.acceptance} {self.betas} {x.device.type}"
+        start = torch.cuda.get_rng_state() if x.is_cuda else torch.get_rng_state()
+        parts = fingerprint("bench.ais"), settings, self.model.fingerprint(), tensor_hash(x, start)
+        return Loops(self.folder / name, store.sha256("\n".join(parts).encode()), self.every)
+
+    def tune(self, x: Float[Tensor, "n d"], loops: Loops) -> Float[Tensor, "temperatures n"]:
         """The length of a leap for each temperature and image."""
         many = x.repeat(self.pilot, 1)
         s = self.model.state(many, self.model.prior.sample(len(many)).to(x))
         length = torch.full((len(x),), 0.3 * rms(self.model.prior), device=x.device, dtype=x.dtype)
-        lengths = []
-        for beta in tqdm(self.betas[1:-1], "tuning", disable=not self.progress):
-            lengths.append(length)
-            s, probability = self.step(many, s, beta, length.repeat(self.pilot))
-            length = length * (0.2 * (probability.view(self.pilot, -1).mean(0) - self.acceptance)).exp()
-        return torch.stack(lengths) if lengths else length.new_zeros(0, len(x))
+        steps = len(self.betas) - 2
 
-    def anneal(self, x: Tensor, z: Tensor, lengths: Tensor, betas: list[float]) -> tuple[Tensor, float]:
+        def body(t: int, v: Variables) -> Variables:
+            v["lengths"][t] = v["length"]
+            s, probability = self.step(many, State.of(v), self.betas[t + 1], v["length"].repeat(self.pilot))
+            change = 0.2 * (probability.view(self.pilot, -1).mean(0) - self.acceptance)
+            return v | s._asdict() | {"length": v["length"] * change.exp()}
+
+        start = s._asdict() | {"length": length, "lengths": length.new_zeros(steps, len(x))}
+        return loops.run("tuning", steps, start, body, self.progress)["lengths"]
+
+    def anneal(
+        self, x: Tensor, z: Tensor, lengths: Tensor, betas: list[float], loops: Loops, name: str = "annealing"
+    ) -> tuple[Tensor, float]:
         """Chains from `betas`' first to its last temperature: log-weights (chains, n) and the acceptance."""
         many = x.repeat(self.chains, 1)
         s = self.model.state(many, z)
+        steps = len(betas) - 1
+
+        def body(t: int, v: Variables) -> Variables:
+            v = v | {"weights": v["weights"] + (betas[t + 1] - betas[t]) * v["likelihood"].double()}
+            if t + 1 == steps:
+                return v
+            s, probability = self.step(many, State.of(v), betas[t + 1], lengths[t].repeat(self.chains))
+            v["accepted"][t] = probability.mean()
+            return v | s._asdict()
+
         weights = torch.zeros(len(many), dtype=torch.float64, device=x.device)
-        accepted = []
-        for t in tqdm(range(1, len(betas)), "annealing", disable=not self.progress):
-            weights += (betas[t] - betas[t - 1]) * s.likelihood.double()
-            if t < len(betas) - 1:
-                s, probability = self.step(many, s, betas[t], lengths[t - 1].repeat(self.chains))
-                accepted.append(probability.mean())
-        rate = torch.stack(accepted).mean().item() if accepted else math.nan
-        return weights.view(self.chains, -1), rate
+        start = s._asdict() | {"weights": weights, "accepted": x.new_zeros(steps - 1)}
+        v = loops.run(name, steps, start, body, self.progress)
+        return v["weights"].view(self.chains, -1), v["accepted"].mean().item()
 
     @torch.no_grad
     def log_likelihood(self, x: Float[Tensor, "n d"]) -> Estimate:
         """Log p(x) of each image, all of them and their chains at once: a lower bound in expectation."""
+        loops = self.loops("log_likelihood", x)
         z = self.model.prior.sample(self.chains * len(x)).to(x)
-        weights, rate = self.anneal(x, z, self.tune(x), self.betas)
+        weights, rate = self.anneal(x, z, self.tune(x, loops), self.betas, loops)
         effective = weights.softmax(0).square().sum(0).reciprocal()
         return Estimate(weights.logsumexp(0) - math.log(self.chains), effective, rate)
 
@@ -191,31 +232,12 @@ class Annealing:
         Backwards, chains start from the code that made the image and estimate 1 / p(x) without bias.
         """
         x, z = self.model.simulate(n)
-        lengths = self.tune(x)
+        loops = self.loops("bracket", x)
+        lengths = self.tune(x, loops)
         start = self.model.prior.sample(self.chains * n).to(x)
-        forward, _ = self.anneal(x, start, lengths, self.betas)
-        backward, _ = self.anneal(x, z.repeat(self.chains, 1), lengths.flip(0), self.betas[::-1])
+        forward, _ = self.anneal(x, start, lengths, self.betas, loops)
+        backward, _ = self.anneal(
+            x, z.repeat(self.chains, 1), lengths.flip(0), self.betas[::-1], loops, "annealing backwards"
+        )
         constant = math.log(self.chains)
         return Bracket(forward.logsumexp(0) - constant, constant - backward.logsumexp(0))
-
-
-@torch.no_grad
-def importance_weighted(
-    model: Model,
-    x: Float[Tensor, "n d"],
-    mean: Float[Tensor, "n D"],
-    variance: Float[Tensor, "n D"],
-    draws: int = 1000,
-) -> Float[Tensor, " n"]:
-    """Log (1/k) Σ p(x, z) / q(z | x) with k `draws` of a Gaussian encoder (Burda et al., 2016), float64, in nats.
-
-    A lower bound in expectation; with one draw it is the evidence lower bound. One draw for all images
-    is held at a time.
-    """
-    q = Independent(Normal(mean, variance.sqrt(), validate_args=False), 1)
-    total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
-    for _ in range(draws):
-        z = q.sample()
-        joint = model.log_likelihood(x, z).double() + model.log_prior(z)[0].double()
-        total = torch.logaddexp(total, joint - q.log_prob(z).double())
-    return total - math.log(draws)
