@@ -47,6 +47,11 @@ report: .venv/ready
 	@python -m bench.collect $(CONFIG) $(RESULTS)/metrics.csv
 	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html
 
+# The trials of the config's `tuning` section, chosen on validation images.
+.PHONY: tune
+tune: .venv/ready
+	snakemake tune --configfile $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
+
 .PHONY: new-regularizer
 new-regularizer: .venv/ready
 	@python -m bench.new $(NAME)

@@ -39,6 +39,7 @@ wildcard_constraints:
 localrules:
     all,
     collect,
+    tune,
     report,
 
 
@@ -123,6 +124,17 @@ rule collect:
         config=CONFIG,
     shell:
         "python -m bench.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
+
+
+rule tune:
+    """The trials of the config's `tuning`, and the ledger that says which are chosen: `snakemake tune`."""
+    input:
+        [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.tried],
+    params:
+        config=CONFIG,
+        ledger=f"{OUT}/tables/tuning_ledger.csv",
+    shell:
+        "python -m bench.tuning {params.config:q} {params.ledger:q}"
 
 
 rule report:

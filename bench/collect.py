@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench import store
 from bench.config import Config, ConfigError
+from bench.convergence import convergence
 from bench.runs import Run, read
 
 COLUMNS = (
@@ -46,7 +47,11 @@ def rows(config: Config, run: Run, folder: Path) -> list[dict]:
         "peak_memory_mb": record["peak_memory_mb"],
         "versions": " ".join(f"{k}={v}" for k, v in record["versions"].items()),
     }
-    return [base | row for row in metrics["rows"]] or [base]
+    found = [base | row for row in metrics["rows"]]
+    if metrics["status"] == "ok" and (folder / "history.csv").exists():
+        history = pd.read_csv(folder / "history.csv")
+        found += [base | {"metric": m, "value": v, "split": "train"} for m, v in convergence(history)]
+    return found or [base]
 
 
 def control_rows(config: Config, results: Path) -> list[dict]:

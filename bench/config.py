@@ -86,6 +86,7 @@ class Latent(Strict):
     given: Literal["label"] | None = None
 
 
+TUNING = "tuning"  # the experiment that the trials of a config make
 TERMS = ("reconstruction", "regularization", "classification", "separation")
 EVALUATIONS = (
     "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "probes",
@@ -178,6 +179,29 @@ Experiment = _partial(
 )
 
 
+class Tuning(Strict):
+    """Trials of some methods of an experiment, as many of each, judged on validation images.
+
+    A trial is the method with other settings; the method as the config has it is the default that
+    trials are held against, and counts as one more of them. `evaluations` are the experiment's, unless given.
+    """
+
+    experiment: Name
+    metric: str = "validation_log_likelihood"
+    seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 2
+    evaluations: list[Literal[EVALUATIONS]] | None = None
+    trials: Annotated[dict[Name, list[dict[str, Any]]], Field(min_length=1)]
+
+    @field_validator("trials")
+    @classmethod
+    def _fair(cls, trials: dict[str, list]) -> dict[str, list]:
+        counts = {method: len(tried) for method, tried in trials.items()}
+        if len(set(counts.values())) > 1 or not all(counts.values()):
+            said = ", ".join(f"{method} {n}" for method, n in counts.items())
+            raise ValueError(f"every method must have as many trials as the others, at least one; found {said}")
+        return trials
+
+
 class Config(Strict):
     """A whole config file, after `extends`."""
 
@@ -189,6 +213,7 @@ class Config(Strict):
     only: list[Name] | None = None
     strict: bool = False
     controls: bool = True
+    tuning: Tuning | None = None
     defaults: dict[str, Any] = {}
     methods: dict[Name, dict[str, Any]]
     experiments: dict[Name, dict[str, Any]]
@@ -312,11 +337,28 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
                 errors.append(f"{_file(at, layers)}: {_path(at[:-1])}: {unknown(method, sections['methods'])}")
             elif isinstance(methods, dict):
                 validate(Method, methods[method] or {}, at)
+    tuning = config.tuning if config else None
+    if tuning:
+        tuned = sections["experiments"].get(tuning.experiment)
+        declared = tuned.get("methods") if isinstance(tuned, dict) else None
+        at = ("tuning", "experiment")
+        if tuning.experiment not in sections["experiments"]:
+            errors.append(f"{_file(at, layers)}: {_path(at)}: {unknown(tuning.experiment, sections['experiments'])}")
+        for method, trials in tuning.trials.items():
+            at = ("tuning", "trials", method)
+            if isinstance(declared, (list, dict)) and method not in declared:
+                errors.append(f"{_file(at, layers)}: {_path(at)}: {unknown(method, declared)}")
+            for i, trial in enumerate(trials):
+                validate(Method, trial, (*at, i))
     for name in config.only or () if config else ():
-        if name not in sections["experiments"]:
-            errors.append(f"{_file(('only',), layers)}: only: {unknown(name, sections['experiments'])}")
+        known = [*sections["experiments"], *([TUNING] if tuning else [])]
+        if name not in known:
+            errors.append(f"{_file(('only',), layers)}: only: {unknown(name, known)}")
+        elif tuning and name == TUNING and tuning.experiment not in config.only:
+            errors.append(f"{_file(('only',), layers)}: only: {TUNING!r} needs {tuning.experiment!r}, its default, too")
     if errors or config is None:
         raise ConfigError("\n".join(dict.fromkeys(errors)))
+    config = _with_trials(config)
     for experiment, content in config.experiments.items():
         for method in content["methods"]:
             try:
@@ -329,6 +371,44 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
         return config
     # What is not run is not spoken of: no table, figure or section asks for it.
     return config.model_copy(update={"experiments": {k: config.experiments[k] for k in config.only}})
+
+
+def trial_name(method: str, number: int) -> str:
+    """The method that a trial of another is, counted from 1."""
+    return f"{method}_trial{number}"
+
+
+def _with_trials(config: Config) -> Config:
+    """The config with its trials as methods of an experiment of their own."""
+    if config.tuning is None:
+        return config
+    base = config.experiments[config.tuning.experiment]
+    declared = base["methods"] if isinstance(base["methods"], dict) else {}
+    methods, names = dict(config.methods), {}
+    for method, trials in config.tuning.trials.items():
+        own = merge(methods[method], declared.get(method) or {})
+        for number, trial in enumerate(trials, 1):
+            changed = merge(own, trial)
+            said = trial.get("title") or changes(trial)
+            name = trial_name(method, number)
+            methods[name] = changed | {"title": f"{own.get('title') or method}: {said}"}
+            names[name] = None
+    title = f"Tuning of {base.get('title') or config.tuning.experiment}"
+    tuning = base | {"title": title, "seeds": config.tuning.seeds, "methods": names}
+    if config.tuning.evaluations:
+        tuning["evaluations"] = config.tuning.evaluations
+    return config.model_copy(update={"methods": methods, "experiments": config.experiments | {TUNING: tuning}})
+
+
+def changes(trial: dict, at: str = "") -> str:
+    """The settings that a trial changes, as 'optimizers.inner.lr = 0.001, weight = 2'."""
+    found = []
+    for key, value in trial.items():
+        if isinstance(value, dict):
+            found.append(changes(value, f"{at}{key}."))
+        elif key != "title" or at:
+            found.append(f"{at}{key} = {value}")
+    return ", ".join(found)
 
 
 def settings(config: Config, experiment: str, method: str) -> Settings:

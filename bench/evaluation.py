@@ -20,6 +20,7 @@ from bench.decomposition import decompose
 from bench.referees import referees
 from bench.seeds import stream
 from bench.trained import Trained
+from regularizers import Regularizer
 
 
 class Measurement(NamedTuple):
@@ -57,10 +58,20 @@ def likelihood(trained: Trained) -> Iterator[Measurement]:
     """Parzen log-likelihood of the test images (Makhzani et al., 2015, sec. 3).
 
     10,000 samples (the first number of `parzen_samples`) and each protocol's own choice of σ;
-    larger numbers of samples take over the σ chosen at the first, one pass in constant memory.
+    larger numbers of samples take over the σ chosen at the first, one pass in constant memory. The models of
+    milestones are scored on validation images, by the same samples of the prior as the last one.
     """
     validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
     yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.folder)
+    if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
+        return  # what samples is fit after the last epoch
+    for epoch in trained.settings.milestones:
+        path = trained.folder / f"model-epoch{epoch}.safetensors"
+        if path.exists():
+            samples = trained.samples(trained.settings.parzen_samples[0], model=trained.load(path.name))
+            best = max(parzen.PROTOCOLS["fine"].select(validation, samples).means)
+            name = f"validation_log_likelihood_epoch{epoch}"
+            yield Measurement(name, best, n=parzen.PROTOCOLS["fine"].images, split="validation")
 
 
 CHUNK = 10_000

@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from bench.config import Config
+from bench.config import TUNING, Config
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest
 from bench.metrics import metric as describe
 from bench.metrics import order
@@ -67,7 +67,7 @@ def drawings(
                 partial(cost_figure, table, experiment, headline, ordered, names, see),
             )
         )
-    return [*found, _referees(own, name, ordered, names, spread), _weights(config, own, experiment, name, see)]
+    return [*found, _referees(own, name, ordered, names, spread), _weights(config, table, experiment, name, see)]
 
 
 def _directed(metric: str) -> bool:
@@ -240,15 +240,23 @@ def referee_figure(matrix: pd.DataFrame, floor: pd.Series, names: dict) -> Figur
     return figure
 
 
-def _weights(config, own, experiment, name, see) -> Drawing | LeftOut:
+def with_defaults(config: Config, table: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """The rows of an experiment; of the tuning, those of the defaults too, on the seeds of the trials."""
+    own = table[table["experiment"] == experiment]
+    if config.tuning is None or experiment != TUNING:
+        return own
+    default = table[(table["experiment"] == config.tuning.experiment) & table["method"].isin(config.tuning.trials)]
+    return pd.concat([default[default["seed"].isin(own["seed"])], own])
+
+
+def _weights(config, table, experiment, name, see) -> Drawing | LeftOut:
+    own = with_defaults(config, table, experiment)
     referee = next((m for m in own["metric"].dropna().unique() if describe(m).group == "referee"), None)
     rows = []
-    for method in own["method"].unique():
-        s = settings(config, experiment, method)
-        if s:
-            key = s.regularizer, str(sorted(s.hyperparameters.items()))
-            rows.append({"method": method, "family": str(key), "regularizer": s.regularizer, "weight": s.weight})
-    frame = pd.DataFrame(rows, columns=["method", "family", "regularizer", "weight"])
+    for (within, method), _ in own.groupby(["experiment", "method"], sort=False):
+        if s := settings(config, within, method):
+            rows.append({"method": method, "family": s.model_dump_json(exclude={"weight"}), "weight": s.weight})
+    frame = pd.DataFrame(rows, columns=["method", "family", "weight"])
     frame = frame[frame.groupby("family")["weight"].transform("nunique") > 2]
     if frame.empty or referee is None:
         return LeftOut("weights", f"{name}: no method was run with three weights or more, so there is no weight sweep.")
@@ -256,25 +264,27 @@ def _weights(config, own, experiment, name, see) -> Drawing | LeftOut:
     if "reconstruction" not in means:
         return LeftOut("weights", f"{name}: a weight sweep needs the reconstruction error, which was not measured.")
     frame = frame.join(means[["reconstruction", referee]], on="method").dropna()
+    # A trial is named after the method that it tries.
+    titles = {family: title(config, min(group, key=len)) for family, group in frame.groupby("family")["method"]}
     return Drawing(
         "weights",
         "Reconstruction against prior mismatch, by weight",
-        "Each line is one regularizer under several weights, which are written beside its marks; means over "
+        "Each line is one method under several weights, which are written beside its marks; means over "
         "seeds, test images. Lower left is better.",
-        f"{name}: reconstruction error against {describe(referee).label}, a line for each regularizer.",
-        digest("weights", frame.to_csv()),
-        partial(weight_figure, frame, referee, see),
+        f"{name}: reconstruction error against {describe(referee).label}, a line for each method.",
+        digest("weights", frame.to_csv(), str(titles)),
+        partial(weight_figure, frame, referee, see, titles),
     )
 
 
-def weight_figure(frame: pd.DataFrame, referee: str, see: dict[str, Look]) -> Figure:
-    """A line for each regularizer, a mark for each weight."""
+def weight_figure(frame: pd.DataFrame, referee: str, see: dict[str, Look], titles: dict[str, str]) -> Figure:
+    """A line for each method, a mark for each weight."""
     figure, [ax] = canvas(6.4, 3.8)
-    for _, family in frame.groupby("family", sort=False):
+    for key, family in frame.groupby("family", sort=False):
         family = family.sort_values("weight")
-        look = see[family["method"].iloc[0]]
+        look = see[min(family["method"], key=len)]
         ax.plot(family[referee], family["reconstruction"], marker=look.marker, color=look.color,
-                linestyle=look.dash, label=family["regularizer"].iloc[0].replace("_", " "))  # fmt: skip
+                linestyle=look.dash, label=titles[key])  # fmt: skip
         for _, row in family.iterrows():
             ax.annotate(f"{row['weight']:g}", (row[referee], row["reconstruction"]), fontsize=7,
                         xytext=(4, 4), textcoords="offset points")  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import config as configs
 from bench import store
-from bench.config import ConfigError
+from bench.config import TUNING, ConfigError
 from bench.fingerprint import fingerprint
 from bench.runs import Results, Run, batches
 
@@ -83,6 +83,17 @@ class Jobs:
             for key in [(batch, "train"), *lost] if "train" in stages else lost:
                 with contextlib.suppress(OSError):
                     Path(self.done[key]).unlink(missing_ok=True)
+
+    @property
+    def tried(self) -> list[str]:
+        """The batches that the tuning needs: its trials, and the methods that they are held against."""
+        wanted = {TUNING, self.config.tuning.experiment} if self.config.tuning else set()
+        methods = {*self.config.tuning.trials} if self.config.tuning else set()
+
+        def needed(run: Run) -> bool:
+            return run.experiment in wanted and (run.experiment == TUNING or run.method in methods)
+
+        return [name for name, runs in self.batches.items() if any(map(needed, runs))]
 
     def selection(self, batch: str) -> list[str]:
         """What `bench.train` and `bench.evaluate` are to be told to do this batch alone."""

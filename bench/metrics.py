@@ -40,6 +40,9 @@ METRICS = {
     "ais_gap": Metric("AIS bracket", "nats", None, 2),
     "ais_acceptance": Metric("AIS acceptance", "", None, 2),
     "validation_log_likelihood": Metric("Parzen, validation images", "nats", True, 1),
+    "penalty_oscillation": Metric("Oscillation of the penalty", "0 to 1", None, 2),
+    "penalty_drift": Metric("Drift of the penalty, last quarter", "relative", None, 3),
+    "gradient_norm": Metric("Gradient of the penalty, last quarter", "norm", None, 4),
     "sigma": Metric("σ", "pixel units", None, 3),
     "sigma_fine": Metric("σ, fine", "pixel units", None, 3),
     "sigma_gmmn": Metric("σ, GMMN's", "pixel units", None, 3),
@@ -49,6 +52,7 @@ METRICS = {
 
 PATTERNS = {
     r"log_likelihood_(\d+)": Metric("Parzen, {} samples", "nats", True, 1),
+    r"validation_log_likelihood_epoch(\d+)": Metric("Parzen, validation images, epoch {}", "nats", None, 1),
     r"sigma_(\d+)": Metric("σ, {} samples", "pixel units", None, 3),
     r"error_epoch(\d+)": Metric("Test error, epoch {}", "%", False, 2),
     r"linear_probe_error(\w*)": Metric("Linear probe's error{}", "%", None, 2),

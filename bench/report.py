@@ -16,11 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from bench import cite, explain, figures, method_sections, sections, store, tables, verdicts
-from bench.config import Config, ConfigError
+from bench import cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
+from bench.config import TUNING, Config, ConfigError
 from bench.published import PAPER, against_published, settings
-from bench.rendering import table as plain_table
-from bench.rendering import to_markdown
+from bench.rendering import Table, to_markdown
 from bench.runs import read
 from bench.tables import experiments, title
 
@@ -84,13 +83,13 @@ def embed(content: list[dict]) -> None:
         c["data"] = base64.b64encode(c.pop("bytes")).decode()
 
 
-def ledger(path: Path):
-    """The tuning ledger that lies beside the metrics as tuning.csv; None if there is none."""
-    if not path.exists():
-        return None
-    frame = pd.read_csv(path).fillna("")
-    caption = "Every setting that was tried before the runs above, and its score on validation images."
-    return plain_table("ledger", caption, list(frame.columns), frame.to_numpy(object).tolist())
+def trials(config: Config, table: pd.DataFrame, output: Path) -> list[Table]:
+    """What the config's tuning found: default and tuned, sensitivity, the ledger, which is written as a table too."""
+    if config.tuning is None or TUNING not in config.experiments:
+        return []
+    frame = tuning.ledger(config, table)
+    store.write(output / "tuning_ledger.csv", frame.to_csv(index=False, lineterminator="\n"))
+    return [make(config, frame) for make in (tuning.tuned_table, tuning.stability_table, tuning.ledger_table)]
 
 
 def minus(text: str) -> str:
@@ -144,6 +143,7 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
                 "id": experiment,
                 "title": title(config, experiment, "experiments"),
                 "protocol": protocol(config, experiment),
+                "cost": costs.cost_table(config, table, experiment),
                 "tables": [written[n] for n in (experiment, f"{experiment}_details") if n in written],
                 "caveats": verdicts.words()["caveats"].get(experiment, []),
                 "figures": images,
@@ -176,12 +176,12 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
         methods=[
             method_sections.method_section(config, table, blocks, cells, m)
             for m in config.methods
-            if method_sections.used_by(config, m)
+            if set(method_sections.used_by(config, m)) - {TUNING}
         ],
         published=sections.verdict_table(config, against_published(config, cells)),
         reimplementations=sections.reimplementations(),
         deviations=verdicts.words()["deviations"],
-        ledger=ledger(metrics.parent / "tuning.csv"),
+        trials=trials(config, table, output.parent / "tables"),
         failures=sections.failures(config, table),
         provenance=sections.provenance(table),
         cells=sections.cells_of(config, table, path),

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from bench import explain
-from bench.config import Config
+from bench.config import TUNING, Config
 from bench.metrics import metric as describe
 from bench.published import published
 from bench.rendering import Entry, Table, entry, number, spread, table
@@ -89,7 +89,7 @@ def headlines(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> pd.Dat
     found = {}
     for experiment in experiments(config, rows):
         metric = headline(cells, experiment)
-        if metric:
+        if metric and experiment != TUNING:
             means = scores(rows, experiment, metric).mean()
             known = [m for m in methods(config, rows, experiment) if m in config.methods and m in means]
             found[experiment] = means[known] * (1 if describe(metric).higher_is_better else -1)

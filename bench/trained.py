@@ -65,10 +65,11 @@ class Trained:
         return codes[name] + variance.sqrt() * noise
 
     @torch.no_grad
-    def samples(self, n: int, chunk: int = 0) -> Float[Tensor, "{n} pixels"]:
-        """`n` decoded samples in [0, 1] pixel units; a chunk's number always gives the same ones."""
+    def samples(self, n: int, chunk: int = 0, model: Objective | None = None) -> Float[Tensor, "{n} pixels"]:
+        """`n` decoded samples in [0, 1] pixel units, of another `model` if given; a chunk's number fixes them."""
+        objective = model or self.objective
         torch.manual_seed(stream(self.run.seed, f"samples/{chunk}"))
-        return self.pixels(self.autoencoder.decode(self.objective.sample(n)))
+        return self.pixels(objective.autoencoder.decode(objective.sample(n)))
 
     def pixels(self, x: Float[Tensor, "n pixels"]) -> Float[Tensor, "n pixels"]:
         """Images in [0, 1] pixel units."""
