@@ -83,7 +83,8 @@ def test_the_choice_is_by_validation_and_by_whole_trials_alone(config):
     scores |= {("mmd_trial2", 0): (99.0, 99.0), ("mmd_trial2", 1): None}
     table = measured(config, scores)
     found = ledger(config, table).set_index(["method", "trial"])
-    assert found.loc[("mmd", "twice"), "chosen"] and not found.loc[("mmd", "default"), "chosen"]
+    assert found.loc[("mmd", "twice"), "chosen"]
+    assert not found.loc[("mmd", "default"), "chosen"]
     assert not found.loc[("mmd", "weight = 0.5"), "chosen"]
     assert found.loc[("mmd", "weight = 0.5"), "note"].startswith("diverged at epoch 1")
     assert found["chosen"].groupby("method").sum().tolist() == [1, 1]
@@ -121,7 +122,9 @@ def test_the_program_writes_what_has_not_run_as_such(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     assert main([str(written(tmp_path)), str(tmp_path / "ledger.csv")]) == 0
     found = pd.read_csv(tmp_path / "ledger.csv")
-    assert len(found) == 6 and set(found["note"]) == {"not run"} and not found["chosen"].any()
+    assert len(found) == 6
+    assert set(found["note"]) == {"not run"}
+    assert not found["chosen"].any()
     config, *_ = read(tmp_path / "c.yaml")
     assert "none: each trial" in tuned_table(config, ledger(config, measured(config, {}).iloc[:0])).rows[0][3].text
 
@@ -133,11 +136,13 @@ def history(penalty):
 def test_a_falling_penalty_does_not_oscillate_and_a_swinging_one_does():
     falling = dict(convergence(history(np.linspace(2, 1, 20))))
     assert falling["penalty_oscillation"] == pytest.approx(0)
-    assert falling["penalty_drift"] < 0 and falling["gradient_norm"] == pytest.approx(2)
+    assert falling["penalty_drift"] < 0
+    assert falling["gradient_norm"] == pytest.approx(2)
     swinging = dict(convergence(history(1 + 0.5 * (-1.0) ** np.arange(20))))
     assert swinging["penalty_oscillation"] > 0.8
     assert swinging["penalty_drift"] == pytest.approx(0, abs=0.25)
-    assert not dict(convergence(history(np.zeros(20)))) and not dict(convergence(history(np.ones(7))))
+    assert not dict(convergence(history(np.zeros(20))))
+    assert not dict(convergence(history(np.ones(7))))
 
 
 def test_the_time_to_a_score_is_read_between_epochs():
