@@ -133,9 +133,17 @@ def test_two_threads_give_the_same_numbers_within_rounding(fresh, tmp_path):
 # --- what training may see --------------------------------------------------------------------------------
 
 
-def test_the_labels_of_unlabelled_images_change_nothing(fresh, tmp_path, monkeypatch):
-    run = METHODS["semi_supervised/aae"]
+@pytest.mark.parametrize(
+    "name",
+    [
+        "semi_supervised/aae", "semi_supervised/vae", "clustering/aae", "label_informed/mmd", "reduction_2d/mmd",
+        "reduction_10d/aae", "reduction_2d_unsupervised/mmd",
+    ],
+)  # fmt: skip
+def test_the_labels_of_unlabelled_images_change_nothing(name, fresh, tmp_path, monkeypatch):
+    run = METHODS[name]
     labelled = Training(run, fresh()).labelled
+    assert (labelled is None) == (run.settings.labels == 0)
     # The subset is drawn evenly from the classes, which is the one use of all labels: held fixed here.
     monkeypatch.setattr("bench.training.labelled_subset", lambda *_: labelled)
 
@@ -143,7 +151,8 @@ def test_the_labels_of_unlabelled_images_change_nothing(fresh, tmp_path, monkeyp
         dataset = fresh()
         x, y = dataset.train
         y, others = y.clone(), torch.ones(len(y), dtype=torch.bool)
-        others[labelled] = False
+        if labelled is not None:
+            others[labelled] = False
         y[others] = y[others].roll(1)
         assert not torch.equal(y, dataset.train.y)
         dataset.train = data.Split(x, y)
