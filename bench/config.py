@@ -183,13 +183,14 @@ class Tuning(Strict):
     """Trials of some methods of an experiment, as many of each, judged on validation images.
 
     A trial is the method with other settings; the method as the config has it is the default that
-    trials are held against, and counts as one more of them. `evaluations` are the experiment's, unless given.
+    trials are held against, and counts as one more of them. `settings` are those
+    that all trials share with each other and not with the default, such as fewer evaluations.
     """
 
     experiment: Name
     metric: str = "validation_log_likelihood"
     seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 2
-    evaluations: list[Literal[EVALUATIONS]] | None = None
+    settings: dict[str, Any] = {}
     trials: Annotated[dict[Name, list[dict[str, Any]]], Field(min_length=1)]
 
     @field_validator("trials")
@@ -339,6 +340,7 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
                 validate(Method, methods[method] or {}, at)
     tuning = config.tuning if config else None
     if tuning:
+        validate(Method, tuning.settings, ("tuning", "settings"))
         tuned = sections["experiments"].get(tuning.experiment)
         declared = tuned.get("methods") if isinstance(tuned, dict) else None
         at = ("tuning", "experiment")
@@ -388,15 +390,13 @@ def _with_trials(config: Config) -> Config:
     for method, trials in config.tuning.trials.items():
         own = merge(methods[method], declared.get(method) or {})
         for number, trial in enumerate(trials, 1):
-            changed = merge(own, trial)
+            changed = merge(merge(own, config.tuning.settings), trial)
             said = trial.get("title") or changes(trial)
             name = trial_name(method, number)
             methods[name] = changed | {"title": f"{own.get('title') or method}: {said}"}
             names[name] = None
     title = f"Tuning of {base.get('title') or config.tuning.experiment}"
     tuning = base | {"title": title, "seeds": config.tuning.seeds, "methods": names}
-    if config.tuning.evaluations:
-        tuning["evaluations"] = config.tuning.evaluations
     return config.model_copy(update={"methods": methods, "experiments": config.experiments | {TUNING: tuning}})
 
 

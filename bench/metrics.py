@@ -34,6 +34,7 @@ METRICS = {
     "nearest_sample": Metric("Squared distance to the nearest sample", "per pixel", False, 4),
     "validation_error": Metric("Validation error", "%", False, 2),
     "ais_log_likelihood": Metric("AIS log-likelihood", "nats", True, 1),
+    "importance_weighted_bound": Metric("Importance-weighted bound", "nats", True, 1),
     "average_kl": Metric("Average KL", "nats", None, 2),
     "marginal_kl": Metric("Marginal KL", "nats", None, 2),
     "mutual_information": Metric("Index–code information", "nats", None, 2),
