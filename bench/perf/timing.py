@@ -56,6 +56,25 @@ def median_seconds(jobs: dict[str, Callable], least: float = 0.5, repeats: int =
             return {name: statistics.median(t) for name, t in times.items()}
 
 
+def turns(jobs: dict[str, Callable[[int], float]], steps: int, rounds: int) -> dict[str, float]:
+    """The median seconds of a step of each job, over `rounds` turns: a job runs that many steps and returns their mean.
+
+    The jobs time themselves, by `clock`, so that one may be another process.
+    """
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, job in jobs.items():
+            times[name].append(job(steps))
+    return {name: statistics.median(t) for name, t in times.items()}
+
+
+def now() -> float:
+    """What `clock` says once all that was asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return clock()()
+
+
 def peak_megabytes(job: Callable) -> float | None:
     """The memory of this process at its highest during the job, above that before it; None where unknown.
 
