@@ -181,6 +181,7 @@ def strips(found: list[Codes], key: str, first: str | None, shape: tuple, config
         ax.set_axis_on()
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
+    figure.get_layout_engine().set(rect=(0.02, 0, 0.98, 1))  # the layout takes labels for narrower than they are
     return figure
 
 

@@ -16,6 +16,7 @@ from bench import collect, store
 from bench.config import TUNING, Config, ConfigError, changes, trial_name
 from bench.metrics import metric as describe
 from bench.rendering import Entry, Table, number, spread, table
+from bench.rendering import seconds as duration
 from bench.runs import read
 from bench.tables import RUN, anchor, failure, title
 
@@ -96,16 +97,15 @@ def ledger_table(config: Config, frame: pd.DataFrame) -> Table:
                 r["trial"],
                 score if ran else Entry("–"),
                 f"{r['seeds_finished']} of {r['seeds']}" + (f": {r['note']}" if r["note"] else ""),
-                Entry(number(r["seconds"] / 3600, 2), value=r["seconds"]),
+                Entry(duration(r["seconds"]), value=r["seconds"]),
                 "chosen" if r["chosen"] else "",
             ]
         )
-    hours = frame["seconds"].sum() / 3600
     caption = (
-        f"Every setting that was tried, {len(frame)} in {hours:.1f} hours of training: {m.label} ({m.unit}), mean ± sd "
+        f"Every setting that was tried, {len(frame)} in {duration(frame['seconds'].sum())} of training: {m.label} ({m.unit}), mean ± sd "
         "over seeds; bold is the choice, the best mean among trials of which no seed failed."
     )
-    return table("ledger", caption, ["Method", "Trial", m.label, "Seeds", "Hours", "Choice"], found)
+    return table("ledger", caption, ["Method", "Trial", m.label, "Seeds", "Training", "Choice"], found)
 
 
 def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
@@ -120,9 +120,7 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
             continue
         chosen = chosen.iloc[0]
         gain = chosen["test"] - default["test"]
-        found.append(
-            [*row, _score(chosen, m.digits), chosen["trial"], Entry(number(gain, m.digits, sign=True), value=gain)]
-        )
+        found.append([*row, _score(chosen, m.digits), chosen["trial"], Entry(f"{gain:+.{m.digits}f}", value=gain)])
     seeds = int(frame["seeds"].max())
     caption = (
         f"Default and tuned: {m.label} ({m.unit}) of the test images, mean ± sd over the {seeds} seeds of the trials. "
@@ -150,7 +148,7 @@ def stability_table(config: Config, frame: pd.DataFrame) -> Table:
                 title(config, method),
                 Entry(number(best, m.digits), value=best),
                 Entry(number(worst, m.digits), value=worst),
-                Entry(number(abs(best - worst), m.digits), value=abs(best - worst)),
+                Entry(f"{abs(best - worst):.{m.digits}f}", value=abs(best - worst)),
                 Entry(number(own["sd_over_seeds"].median(), m.digits), value=own["sd_over_seeds"].median()),
                 Entry(f"{runs - finished} of {runs}", value=runs - finished),
             ]
