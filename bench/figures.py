@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from bench import figures_codes, figures_scores, store
+from bench import figures_codes, figures_ranks, figures_scores, store
 from bench.config import Config, ConfigError, unknown
 from bench.drawing import STYLE, Drawing, LeftOut, looks, save
 from bench.runs import read
@@ -29,27 +29,37 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, runs: Path) -
 
 
 def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folder: Path) -> dict:
+    """`write` for the figures of an experiment, in a folder of its name."""
+    with matplotlib.rc_context(STYLE):
+        return write(drawings(config, table, experiment, runs), folder / experiment)
+
+
+def make_ranks(config: Config, blocks: pd.DataFrame, folder: Path) -> dict:
+    """`write` for the figure of all experiments together, in a folder named all."""
+    with matplotlib.rc_context(STYLE):
+        return write([figures_ranks.drawing(config, blocks)], folder / "all")
+
+
+def write(items: list[Drawing | LeftOut], folder: Path) -> dict:
     """The content of figures.json: {"figures": {name: title, caption, alt, made_of}, "left_out": {name: why}}.
 
     Draws what is not there or is made of something else. What cannot be drawn any more, for want of
     codes, stays as it is.
     """
-    folder = folder / experiment
     old = (store.read_json(folder / "figures.json") or {}).get("figures", {})
     old = {k: v for k, v in old.items() if (folder / f"{k}.png").exists() and (folder / f"{k}.pdf").exists()}
     found: dict = {"figures": {}, "left_out": {}}
-    with matplotlib.rc_context(STYLE):
-        for item in drawings(config, table, experiment, runs):
-            if isinstance(item, LeftOut):
-                kept = {name: old[name] for name in item.keeps if name in old}
-                found["figures"] |= kept
-                if not kept:
-                    found["left_out"][item.name] = item.why
-                continue
-            content = {"title": item.title, "caption": item.caption, "alt": item.alt, "made_of": item.made_of}
-            if old.get(item.name, {}).get("made_of") != item.made_of:
-                save(item.draw(), folder / item.name)
-            found["figures"][item.name] = content
+    for item in items:
+        if isinstance(item, LeftOut):
+            kept = {name: old[name] for name in item.keeps if name in old}
+            found["figures"] |= kept
+            if not kept:
+                found["left_out"][item.name] = item.why
+            continue
+        content = {"title": item.title, "caption": item.caption, "alt": item.alt, "made_of": item.made_of}
+        if old.get(item.name, {}).get("made_of") != item.made_of:
+            save(item.draw(), folder / item.name)
+        found["figures"][item.name] = content
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     if not (folder / "figures.json").exists() or (folder / "figures.json").read_text(encoding="utf-8") != text:
         store.write(folder / "figures.json", text)

@@ -150,8 +150,9 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
                 "left_out": list(made["left_out"].values()),
             }
         )
-    embed(shown)
     blocks = sections.headlines(config, table, cells)
+    overall = pictures(output.parent / "figures", "all", figures.make_ranks(config, blocks, output.parent / "figures"))
+    embed([*shown, *overall])
     ranking, said = sections.ranks(config, blocks)
     keys = [key for cited in cite.keys(config).values() for key in cited if key in cite.entries()]
     environment = Environment(
@@ -171,6 +172,7 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
         paper=[written[n] for n in PAPER],
         experiments=content,
         ranks=ranking,
+        overall=overall,
         rank_words=said,
         reference=sections.against_reference(config, table, cells),
         methods=[

@@ -101,9 +101,10 @@ def ledger_table(config: Config, frame: pd.DataFrame) -> Table:
                 "chosen" if r["chosen"] else "",
             ]
         )
+    spent = duration(frame["seconds"].sum())
     caption = (
-        f"Every setting that was tried, {len(frame)} in {duration(frame['seconds'].sum())} of training: {m.label} ({m.unit}), mean ± sd "
-        "over seeds; bold is the choice, the best mean among trials of which no seed failed."
+        f"Every setting that was tried, {len(frame)} in {spent} of training: {m.label} ({m.unit}), mean ± sd over "
+        "seeds; bold is the choice, the best mean among trials of which no seed failed."
     )
     return table("ledger", caption, ["Method", "Trial", m.label, "Seeds", "Training", "Choice"], found)
 

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import result_sets
 import torch
@@ -176,3 +177,16 @@ def test_contours_are_the_density_of_the_prior():
     np.testing.assert_allclose(
         figures_codes.contours(Gaussian(2), grid)[2, 3], stats.norm.pdf(0) * stats.norm.pdf(1), 1e-5
     )
+
+
+def test_a_critical_difference_diagram_needs_five_experiments(tmp_path):
+    config = load(result_sets.write(tmp_path, seeds=1)[0])
+    scores = pd.DataFrame({"aae": [3.0, 2, 3, 3, 3, 3], "mmd": [2.0, 3, 2, 2, 2, 2], "vae": [1.0] * 6})
+    made = figures.make_ranks(config, scores, tmp_path / "figures")
+    assert "6 experiments" in made["figures"]["ranks"]["caption"]
+    first = (tmp_path / "figures/all/ranks.png").read_bytes()
+    (tmp_path / "figures/all/ranks.png").unlink()
+    figures.make_ranks(config, scores, tmp_path / "figures")
+    assert (tmp_path / "figures/all/ranks.png").read_bytes() == first
+    made = figures.make_ranks(config, scores.iloc[:4], tmp_path / "few")
+    assert "at least 5" in made["left_out"]["ranks"]
