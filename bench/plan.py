@@ -1,6 +1,7 @@
 """What a config would run, what of it is done, how long the rest takes: `python -m bench.plan CONFIG [--jobs N]`.
 
-Also how far a pipeline that is running has come: it only reads.
+Also how far a pipeline that is running has come: it only reads. Where no run of the same settings has been timed
+on such a processor, a few steps of it are tried (`bench.rehearsal`), a second for each cell.
 """
 
 import argparse
@@ -11,18 +12,24 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import store
 from bench.config import ConfigError, Settings
+from bench.provenance import processor
 from bench.runs import Results, Run, read
 from bench.sources import NAMES
 
-IMAGES = {"digits": 1197, "mnist": 50_000, "svhn": 594_388, "tfd": 101_000}  # of the training splits, about
+if TYPE_CHECKING:
+    from bench.rehearsal import Timing
+
 CLASSES = 10
-# The rule of thumb for runs of which no like has been timed, in seconds on one CPU core; measured with this code.
-PER_PARAMETER_AND_IMAGE = 2.5e-10
-PER_UPDATE = 2e-3
-START = 0.1
+# The seconds that an evaluation takes on one CPU core, by the model and the 10,000 test images of config/mnist.yaml.
+MEASURING = {"likelihood": 5.0, "latent": 7.0, "decomposition": 2.0, "ais": 75.0}
+OTHERS = 0.2
+CHUNK = 1.4  # 10,000 samples more
+TEST_IMAGES = {"digits": 300, "mnist": 10_000, "svhn": 26_032, "tfd": 800}
+WEIGHTS = 3_584_000  # of that model
 
 
 def parameters(s: Settings) -> int:
@@ -34,13 +41,27 @@ def parameters(s: Settings) -> int:
     return s.width * (2 * pixels + 2 * (s.depth - 1) * s.width + heads + inputs)
 
 
-def effort(run: Run) -> float:
-    """The seconds that training the run should take on one core, by the rule of thumb."""
-    s = run.settings
-    images = s.epochs * IMAGES[s.dataset]
-    terms = len(s.terms) * (1.5 if s.schedule == "alternating" else 1.0)
-    updates = images / s.batch_size * terms
-    return START + PER_UPDATE * updates + PER_PARAMETER_AND_IMAGE * parameters(s) * images * terms
+def measuring(s: Settings) -> float:
+    """The seconds that measuring a run should take on one core: a rule of thumb, by the sizes of the settings."""
+    images = TEST_IMAGES[s.dataset] / TEST_IMAGES["mnist"]
+    pixels = NAMES[s.dataset].pixels / NAMES["mnist"].pixels
+    scale = dict.fromkeys(s.evaluations, images) | {
+        "likelihood": images * pixels * s.parzen_samples[0] / 10_000,
+        "ais": parameters(s) / WEIGHTS,  # a fixed number of images, through the decoder
+    }
+    seconds = sum(scale[name] * MEASURING.get(name, OTHERS) for name in s.evaluations)
+    if "likelihood" in s.evaluations:
+        seconds += sum(CHUNK * images * pixels * n / 10_000 for n in s.parzen_samples[1:])
+    return seconds + 0.1
+
+
+def of_here(record: dict) -> bool:
+    """Whether a record was made by this kind of processor: another's is no measure of what this one takes."""
+    if record.get("device", "cpu") == "cpu":
+        return record.get("machine") in (None, processor())
+    import torch
+
+    return torch.cuda.is_available() and record["machine"] == torch.cuda.get_device_name()
 
 
 class Plan:
@@ -50,6 +71,8 @@ class Plan:
         self.results = results
         self.folders = [results.folder] if folders is None else list(folders)
         self.stale = {run.id: results.stale(run) for run in results.runs}
+        self._own: dict[str, float | None] = {}
+        self._timings: dict[str, Timing | str] = {}
 
     @cached_property
     def timed(self) -> list[dict]:
@@ -58,18 +81,34 @@ class Plan:
         return [record for record in map(store.read_json, paths) if record and record.get("status") == "ok"]
 
     def seconds(self, run: Run) -> tuple[float, str]:
-        """The estimate for training a run, and what it rests on: 'cell', 'method' or 'rule of thumb'."""
-        same = [r["seconds"] for r in self.timed if r["id"].rpartition("/")[0] == run.cell]
-        if same:
-            return statistics.median(same), "cell"
-        ratios = [
-            record["seconds"] / effort(Run.from_json(record["run"]))
-            for record in self.timed
-            if record["run"]["method"] == run.method
-        ]
-        if ratios:
-            return statistics.median(ratios) * effort(run), "method"
-        return effort(run), "rule of thumb"
+        """The estimate for training a run, and what it rests on: 'cell' or 'rehearsal', or 0 and why it cannot begin.
+
+        A cell's records are those of this kind of processor, of whatever version of the code.
+        """
+        if run.cell not in self._own:
+            records = [r["seconds"] for r in self.timed if r["id"].rpartition("/")[0] == run.cell and of_here(r)]
+            self._own[run.cell] = statistics.median(records) if records else None
+        if self._own[run.cell] is not None:
+            return self._own[run.cell], "cell"
+        timing = self._rehearsed(run)
+        return (0.0, timing) if isinstance(timing, str) else (timing.seconds(run.settings), "rehearsal")
+
+    def _rehearsed(self, run: Run) -> "Timing | str":
+        # The seconds that importing torch takes are spent only if they must be.
+        os.environ.setdefault("PYKEOPS_VERBOSE", "0")
+        import torch
+
+        from bench.rehearsal import Unable, kind, rehearse
+
+        key = kind(run.settings)
+        if key not in self._timings:
+            if sys.stderr.isatty():
+                print(f"trying a few steps of {run.cell}", file=sys.stderr)
+            try:
+                self._timings[key] = rehearse(run, "cuda" if torch.cuda.is_available() else "cpu")
+            except Unable as error:
+                self._timings[key] = str(error)
+        return self._timings[key]
 
     def megabytes(self, run: Run) -> float:
         """Disk that the run's files take at last: models, codes, pictures. Two checkpoints come and go."""
@@ -77,7 +116,7 @@ class Plan:
         return 4 * parameters(run.settings) / 1e6 * (1 + milestones) + 0.5
 
     def rows(self) -> list[dict]:
-        """One row for each cell: its runs, how many are done, failed, begun and to do, and the hours to do."""
+        """One row for each cell: its runs, how many are done, failed, begun and to do, and the hours of both stages."""
         cells: dict[str, list[Run]] = {}
         for run in self.results.runs:
             cells.setdefault(run.cell, []).append(run)
@@ -86,20 +125,21 @@ class Plan:
             to_train = [run for run in runs if self.stale[run.id] == "train"]
             finished = [run for run in runs if run not in to_train]
             statuses = Counter(store.read_json(self.results.path(r, "record.json"))["status"] for r in finished)
-            seconds, basis = self.seconds(runs[0])
+            to_evaluate = [run for run in runs if self.stale[run.id]]  # what is trained is measured too
             rows.append(
                 {
                     "cell": cell,
                     "runs": len(runs),
                     "done": sum(self.stale[run.id] is None for run in runs),
                     "to train": len(to_train),
-                    "to evaluate": sum(self.stale[run.id] == "evaluate" for run in runs),
+                    "to evaluate": len(to_evaluate) - len(to_train),
                     "begun": sum(self.results.path(r, "checkpoints/attempts.json").exists() for r in to_train),
                     "not ok": ", ".join(f"{n} {status}" for status, n in statuses.items() if status != "ok"),
+                    "seconds a run": self.seconds(to_train[0])[0] if to_train else "",
+                    "by": self.seconds(to_train[0])[1] if to_train else "",
                     "hours": sum(self.seconds(run)[0] for run in to_train) / 3600,
+                    "evaluation": sum(measuring(run.settings) for run in to_evaluate) / 3600,
                     "megabytes": sum(map(self.megabytes, to_train)),
-                    "by": basis if to_train else "",
-                    "seconds a run": seconds,
                 }
             )
         return rows
@@ -113,16 +153,17 @@ def describe(rows: list[dict], jobs: int) -> str:
         {k: (f"{v:.3g}" if isinstance(v, float) else v or "") for k, v in row.items() if k != "megabytes"}
         for row in rows
     ]
-    total = {k: sum(row[k] for row in rows) for k in ("runs", "done", "to train", "to evaluate", "hours", "megabytes")}
+    summed = ("runs", "done", "to train", "to evaluate", "hours", "evaluation", "megabytes")
+    total = {k: sum(row[k] for row in rows) for k in summed}
+    both = total["hours"] + total["evaluation"]
     return "\n".join(
         [
             tabulate(shown, headers="keys"),
             "",
             f"{total['runs']} runs: {total['done']} done, {total['to train']} to train, "
             f"{total['to evaluate']} to evaluate only.",
-            f"Training takes about {total['hours']:.2g} hours of one core, "
-            f"{total['hours'] / jobs:.2g} hours with {jobs} jobs at once, "
-            f"and {total['megabytes']:.0f} MB of disk. Evaluation comes on top.",
+            f"Training takes about {total['hours']:.2g} hours of one core, evaluation {total['evaluation']:.2g}: "
+            f"{both / jobs:.2g} hours with {jobs} jobs at once, and {total['megabytes']:.0f} MB of disk.",
         ]
     )
 
@@ -140,7 +181,7 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    # Other configs' runs tell how long a method takes on this machine, where this one's have not begun.
+    # Another config's runs of the same settings tell as much as this one's.
     plan = Plan(Results(config), [folder, *(p for p in sorted(folder.parent.glob("*")) if p != folder)])
     print(describe(plan.rows(), max(arguments.jobs, 1)))
     return 0

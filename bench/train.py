@@ -49,7 +49,7 @@ def stop_requests() -> Iterator[list]:
 
 
 @contextmanager
-def _limit(seconds: float | None) -> Iterator[None]:
+def time_limit(seconds: float | None) -> Iterator[None]:
     """Within: what takes longer than `seconds` ends with a TimeoutError."""
 
     def on_alarm(*_):
@@ -105,7 +105,7 @@ def train(
             checkpoint()
 
     try:
-        with bar, _limit(s.timeout and max(s.timeout - earlier, 0.01)):
+        with bar, time_limit(s.timeout and max(s.timeout - earlier, 0.01)):
             while training.epoch < s.epochs:
                 training.run_epoch(on_batch, lambda: bool(stop))
                 bar.set_postfix({k: f"{v:.4g}" for k, v in training.history[-1].items() if k != "epoch"})
@@ -148,7 +148,7 @@ def record(
         torch.cuda.reset_peak_memory_stats()
     try:
         with attempt(checkpoints, run.training_version, run.settings.timeout):
-            with _limit(run.settings.timeout):  # importing a plug-in may hang as well as running it
+            with time_limit(run.settings.timeout):  # importing a plug-in may hang as well as running it
                 training = Training(run, dataset(), device)
             train(training, folder, stop, every)
             weights = save(training.weights())

@@ -252,17 +252,6 @@ def test_a_plan_judges_by_the_records_of_the_same_cell_within_a_factor_of_two(jo
     assert "4 runs: 0 done, 2 to train, 2 to evaluate only." in plan.describe(list(rows.values()), jobs=2)
 
 
-def test_the_rule_of_thumb_grows_with_images_epochs_and_parameters():
-    [run, *_] = expand(configs.load(ROOT / "config/smoke.yaml"))
-
-    def effort(**changes):
-        return plan.effort(Run("e", "m", 0, run.settings.model_copy(update=changes)))
-
-    assert effort(epochs=200) / effort(epochs=100) == pytest.approx(2, rel=0.1)
-    assert effort(width=2000) > 5 * effort(width=200)
-    assert effort(dataset="mnist") > 20 * effort()
-
-
 def test_progress_counts_what_is_begun_and_what_failed(jobs):
     results = jobs.results
     begun, failed = results.runs[0], results.runs[-1]
