@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("select", nargs="*", help="only runs of these, such as likelihood/mmd")
     parser.add_argument("--reason", required=True, help="why the edit cannot change a number")
     parser.add_argument("--measurements", action="store_true", help="the edit cannot change a measurement either")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     try:
         _, runs, results = read(arguments.config)
         runs = select(runs, arguments.select)

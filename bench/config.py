@@ -170,7 +170,7 @@ def _partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
     return create_model(f"Partial{model.__name__}", __base__=Strict, **(fields | more))
 
 
-Method = _partial(Settings, title=(str | None, None))
+Method = _partial(Settings, title=(str | None, None), seeds=(int | list[Seed] | None, None))
 Experiment = _partial(
     Settings,
     title=(str | None, None),
@@ -391,6 +391,7 @@ def _with_trials(config: Config) -> Config:
         own = merge(methods[method], declared.get(method) or {})
         for number, trial in enumerate(trials, 1):
             changed = merge(merge(own, config.tuning.settings), trial)
+            changed.pop("seeds", None)  # those of the tuning are for all trials
             said = trial.get("title") or changes(trial)
             name = trial_name(method, number)
             methods[name] = changed | {"title": f"{own.get('title') or method}: {said}"}
@@ -409,6 +410,15 @@ def changes(trial: dict, at: str = "") -> str:
         elif key != "title" or at:
             found.append(f"{at}{key} = {value}")
     return ", ".join(found)
+
+
+def seeds(config: Config, experiment: str, method: str) -> list[int]:
+    """The seeds of a cell: the experiment's word on the method, then the method's, the experiment's and the config's."""
+    own = config.experiments[experiment]
+    special = own["methods"].get(method) if isinstance(own["methods"], dict) else None
+    layers = (special or {}, config.methods[method], own)
+    found = next((layer["seeds"] for layer in layers if layer.get("seeds")), config.seeds)
+    return list(range(found)) if isinstance(found, int) else found
 
 
 def settings(config: Config, experiment: str, method: str) -> Settings:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from bench import cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
 from bench.config import TUNING, Config, ConfigError
+from bench.config import seeds as seeds_of
 from bench.published import PAPER, against_published, settings
 from bench.rendering import Table, to_markdown
 from bench.runs import read
@@ -39,8 +40,8 @@ def protocol(config: Config, experiment: str) -> str:
     if not found:
         return "This experiment is not in the config; its rows come from the table alone."
     s = max(found, key=lambda f: len(f.terms))
-    seeds = config.experiments[experiment].get("seeds") or config.seeds
-    seeds = seeds if isinstance(seeds, int) else len(seeds)
+    counts = sorted({len(seeds_of(config, experiment, m)) for m in names})
+    seeds = " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
     labels = {0: "no labels", "all": "the label of every training image"}.get(s.labels, f"{s.labels} labelled images")
     latents = ", ".join(f"{n}: {v.dim}-D {v.prior.replace('_', ' ')} prior" for n, v in s.latents.items())
     optimizer = s.optimizers.get("reconstruction")
@@ -48,7 +49,7 @@ def protocol(config: Config, experiment: str) -> str:
     reads = " and ".join(s.decoder)
     normalised = "" if s.normalisation == "none" else f", normalised {s.normalisation.replace('_', ' ')}"
     evaluations = ", ".join(s.evaluations) or "nothing"
-    plural = "s" if seeds != 1 else ""
+    plural = "s" if seeds != "1" else ""
     data = f"{s.dataset}{normalised}, {labels}, {seeds} seed{plural} of each of {len(names)} methods"
     network = f"{s.depth} hidden layers of {s.width} in encoder and decoder, latents {latents}"
     training = f"{s.epochs} epochs of batches of {s.batch_size} with {how}, terms {', '.join(s.terms)}"

@@ -77,9 +77,8 @@ def expand(config: Config) -> list[Run]:
     """Every run of the config: its experiments, times their methods, times the seeds."""
     runs = []
     for experiment, content in config.experiments.items():
-        seeds = content.get("seeds") or config.seeds
-        seeds = list(range(seeds)) if isinstance(seeds, int) else seeds
         for method in content["methods"]:
+            seeds = configs.seeds(config, experiment, method)
             settings = configs.settings(config, experiment, method)
             runs += [Run(experiment, method, seed, settings, config.data_root) for seed in seeds]
     return runs

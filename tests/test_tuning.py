@@ -111,6 +111,19 @@ def test_the_weight_sweep_has_the_default_on_it(config):
     assert set(own["seed"]) == {0, 1}
 
 
+def test_a_cell_may_have_seeds_of_its_own(tmp_path):
+    content = yaml.safe_load(TINY)
+    content["seeds"] = 3
+    content["methods"]["mmd"]["seeds"] = 2
+    content["experiments"]["likelihood"]["methods"] = {"ae": {"seeds": [7]}, "mmd": None}
+    content["tuning"] = {"experiment": "likelihood", "seeds": 1, "trials": {"mmd": [{"weight": 2}]}}
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(content))
+    found = sorted((r.experiment, r.method, r.seed) for r in expand(load(path)))
+    likelihood = [("likelihood", "ae", 7), ("likelihood", "mmd", 0), ("likelihood", "mmd", 1)]
+    assert [f for f in found if f[0] != "style"] == [*likelihood, ("tuning", "mmd_trial1", 0)]
+
+
 def test_the_program_needs_trials(tmp_path, capsys):
     path = tmp_path / "c.yaml"
     path.write_text(TINY)
