@@ -413,7 +413,7 @@ def changes(trial: dict, at: str = "") -> str:
 
 
 def seeds(config: Config, experiment: str, method: str) -> list[int]:
-    """The seeds of a cell: the experiment's word on the method, then the method's, the experiment's and the config's."""
+    """The seeds of a cell, by the experiment's word on the method, the method, the experiment or the config."""
     own = config.experiments[experiment]
     special = own["methods"].get(method) if isinstance(own["methods"], dict) else None
     layers = (special or {}, config.methods[method], own)
