@@ -1,8 +1,7 @@
-# The environment of requirements.lock and the code, for `docker run`, Kubernetes and Apptainer:
+# The environment of requirements.lock and the code, for `docker run` and Kubernetes; latentbench.def for Apptainer.
 #   docker build --tag latentbench .
 #   docker run --rm --volume "$PWD/results:/latentbench/results" latentbench
-#   apptainer build latentbench.sif docker-daemon://latentbench:latest
-# With GPUs: docker run --gpus all, apptainer --nv; the wheels of torch bring CUDA, the host its driver.
+# With GPUs: docker run --gpus all; the wheels of torch bring CUDA, the host its driver.
 FROM python:3.11-slim
 
 # KeOps compiles its formulas with g++, git tells a record its commit.

@@ -27,7 +27,7 @@ OUT = str(JOBS.results.folder)
 CONFIG = str(JOBS.file)
 
 
-# Built from the Dockerfile; used where Snakemake is told to: --software-deployment-method apptainer
+# Built from latentbench.def; used where Snakemake is told to: --software-deployment-method apptainer
 container: "latentbench.sif"
 
 
@@ -65,8 +65,9 @@ rule train:
         runs=lambda wildcards: JOBS.selection(wildcards.batch),
     message:
         "train {wildcards.batch}"
+    # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "python -m bench.train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
+        "exec python -m bench.train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -88,7 +89,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "python -m bench.evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
+        "exec python -m bench.evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
         " > {log:q} 2>&1"
 
 
