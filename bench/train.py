@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from bench import data, provenance, store
+from bench import data, provenance, scratch, store
 from bench.attempts import Died, attempt
 from bench.config import ConfigError
 from bench.objective import Unsupported
@@ -271,6 +271,7 @@ def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, 
 
 
 if __name__ == "__main__":
+    scratch.claim()
     code = main()
     if code == AGAIN:
         again = [argument for argument in sys.argv[1:] if argument != "--force"]
