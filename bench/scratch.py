@@ -1,4 +1,4 @@
-"""The folder in which KeOps compiles, one for each process and named after it: the next removes what a killed one left."""
+"""The folder in which KeOps compiles, one for each process: the next one removes what a killed one left."""
 
 import atexit
 import contextlib

@@ -10,9 +10,12 @@ import pytest
 
 from tests.checkout import ROOT, TINY, Checkout
 
-CLAIM = (
-    "import os, sys, time; from bench import scratch; scratch.claim(); print(os.environ[scratch.VARIABLE], flush=True)"
-)
+CLAIM = """
+import os, sys, time
+from bench import scratch
+scratch.claim()
+print(os.environ[scratch.VARIABLE], flush=True)
+"""
 
 
 @pytest.fixture
