@@ -116,6 +116,7 @@ rule collect:
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.batches],
         ancient(JOBS.done["results", "controls"]),
+        JOBS.newer("collect"),
     output:
         metrics=f"{OUT}/metrics.csv",
         done=touch(JOBS.done["results", "collect"]),
@@ -131,17 +132,20 @@ rule tune:
     """The trials of the config's `tuning`, and the ledger that says which are chosen: `snakemake tune`."""
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.tried],
+    log:
+        f"{OUT}/logs/tune.log",
     params:
         config=CONFIG,
         ledger=f"{OUT}/tables/tuning_ledger.csv",
     shell:
-        "python -m bench.tuning {params.config:q} {params.ledger:q}"
+        "python -m bench.tuning {params.config:q} {params.ledger:q} 2>&1 | tee {log:q}"
 
 
 rule report:
     """Tables, figures and the report page, from the tidy table and the stored codes."""
     input:
         ancient(JOBS.done["results", "collect"]),
+        JOBS.newer("report"),
         metrics=ancient(f"{OUT}/metrics.csv"),
     output:
         page=f"{OUT}/report.html",

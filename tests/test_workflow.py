@@ -71,6 +71,17 @@ def test_a_clone_with_its_results_has_nothing_to_do_and_a_new_regularizer_trains
     assert all("/fresh-" in path for path in trained)
 
 
+def test_the_table_asked_for_by_name_is_made_again_when_its_program_changed(done):
+    command = ("snakemake", "results/tiny/metrics.csv", "--dry-run", "--nocolor", "--configfile", "config/tiny.yaml")
+    assert "Nothing to be done" in done.run(*command)
+    source = (done.folder / "bench/collect.py").read_text()
+    done.write("bench/collect.py", f"{source}\nEDITED = True\n")
+    output = done.run(*command)
+    done.write("bench/collect.py", source)
+    assert "rule collect:" in output
+    assert "train likelihood" not in output
+
+
 def test_a_run_deleted_by_hand_is_planned_again(done):
     [folder] = (done.folder / "results/tiny/runs/likelihood").glob("ae-*")
     record = (folder / "seed1/record.json").read_bytes()

@@ -1,20 +1,25 @@
 """The closed-form MMD, value and gradient, beside KeOps' and torch's autodiff, geomloss and WAE's loss.
 
 python -m bench.perf mmd [--codes 100 256 1000] [--dims 2 8 16] [--components 1 10] [--kernels imq gaussian energy]
-                         [--limit 60] [--memory 4000] [--json FILE]
+                         [--limit 60] [--once 5] [--memory 4000] [--threads 1] [--pythae PYTHON] [--json FILE]
 
-Every row is one loss and its gradient in the codes, in float32; times of one row take turns in
-one process. "times ours" above 1 means that the closed form is faster. The rivals that sample
-the prior draw as many samples as there are codes, afresh in each call, as training does.
+Every row is one loss and its gradient in the codes, in float32; times of one row take turns, in one
+process but for pythae's. "times ours" above 1 means that the closed form is faster. The rivals that
+sample the prior draw as many samples as there are codes, afresh in each call, as training does. What
+takes longer than `once` seconds, after a first call that compiles, is not repeated. PYTHON is the
+interpreter of an environment that has pythae, whose WAE-MMD knows one prior, the standard normal.
 """
 
 import argparse
 import math
+import os
+import statistics
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from bench.perf.rival import Pythae
 from bench.perf.timing import clock, machine, median_seconds, peak_megabytes, write
 from bench.priors import Gaussian
 from regularizers import Point, Prior
@@ -28,6 +33,7 @@ OURS = {
     "gaussian": {"kernel": "gaussian", "scales": (1.0,)},
     "energy": {"kernel": "energy"},
 }
+OWN, PYTHAE = "closed form, fused", "pythae's WAE-MMD, sampled"
 MATRICES = {"imq": 40, "gaussian": 8, "energy": 8}  # n × n matrices that dense autograd keeps, about
 
 
@@ -106,30 +112,54 @@ def step(loss: Callable, mmd: MMD, z: Tensor) -> Callable:
     return call
 
 
-def cell(n: int, d: int, K: int, kernel: str, limit: float, memory: float, expected: dict) -> list[dict]:
+def needed(rival: str, kernel: str, n: int, d: int) -> float:
+    """About how many MB a rival holds at once: n × n matrices, pythae's with a third dimension for differences."""
+    if rival == PYTHAE:
+        return 4e-6 * n * n * (6 * d + MATRICES[kernel])
+    return MATRICES[kernel] * 4e-6 * n * n if "dense" in rival or (rival[:4] == "geom" and n <= 5000) else 0
+
+
+def measured(jobs: dict[str, Callable], once: float) -> dict[str, dict]:
+    """The rows of jobs, by name: seconds, and peak memory of those that are worth repeating."""
+    first, now = {}, clock()
+    for name, job in jobs.items():
+        job()  # compiles, allocates
+        start = now()
+        job()
+        first[name] = now() - start
+    again = {name: job for name, job in jobs.items() if first[name] <= once}
+    peaks = {name: peak_megabytes(job) for name, job in again.items()}
+    times = first | median_seconds(again)
+    return {name: {"seconds": times[name], "peak MB": peaks.get(name)} for name in jobs}
+
+
+def cell(n: int, d: int, K: int, kernel: str, a: argparse.Namespace, pythae: Pythae | None, expected: dict) -> list:
     """One row for ours and one for each rival; `expected` carries times per pair from smaller cells."""
     prior = mixture(d, K)
     mmd = MMD(prior, **OURS[kernel])
     z = (prior.sample(n) + 0.1).requires_grad_()
-    jobs = {"closed form, fused": step(lambda mmd, z: mmd(z, Point(z)), mmd, z)}
-    rows = []
-    for name, loss in rivals(kernel).items():
-        needed = MATRICES[kernel] * 4e-6 * n * n if "dense" in name or (name[:4] == "geom" and n <= 5000) else 0
-        seconds = expected.get((name, kernel, d), 0) * n * n
-        why = f"about {needed:.0f} MB" if needed > memory else f"about {seconds:.0f} s" if seconds > limit else None
-        if why:
-            rows.append({"rival": name, "skipped": why})
-        else:
-            jobs[name] = step(loss, mmd, z)
-    peaks = {}
-    for name, job in jobs.items():
-        job()  # compiles, allocates
-        start = clock()()
-        peaks[name] = peak_megabytes(job)
-        expected[name, kernel, d] = (clock()() - start) / n**2
-    times = median_seconds(jobs)
-    ours = times["closed form, fused"]
-    rows = [{"rival": k, "ms": 1e3 * t, "times ours": t / ours, "peak MB": peaks[k]} for k, t in times.items()] + rows
+    losses = {OWN: lambda mmd, z: mmd(z, Point(z))} | rivals(kernel)
+    skipped = {}
+    for name in [*losses, *([PYTHAE] if pythae and kernel == "imq" else [])]:
+        memory, seconds = needed(name, kernel, n, d), expected.get((name, kernel, d), 0) * n * n
+        if name == PYTHAE and K > 1:
+            skipped[name] = "its prior is a standard normal"
+        elif memory > a.memory:
+            skipped[name] = f"about {memory:.0f} MB"
+        elif seconds > a.limit and name != OWN:
+            skipped[name] = f"about {seconds:.0f} s"
+    found = measured({k: step(loss, mmd, z) for k, loss in losses.items() if k not in skipped}, a.once)
+    if pythae and kernel == "imq" and PYTHAE not in skipped:
+        job = pythae.job("mmd", "mmd", codes=n, dim=d)
+        job(1)
+        steps = max(1, int(0.1 / job(1)))
+        found[PYTHAE] = {"seconds": statistics.median(job(steps) for _ in range(5)), "peak MB": None}
+    for name, row in found.items():
+        expected[name, kernel, d] = row["seconds"] / n**2
+    ours = found[OWN]["seconds"]
+    rows = [{"rival": name, "ms": 1e3 * row["seconds"], "times ours": row["seconds"] / ours, "peak MB": row["peak MB"]}
+            for name, row in found.items()]  # fmt: skip
+    rows += [{"rival": name, "skipped": why} for name, why in skipped.items()]
     return [{"kernel": kernel, "codes": n, "dim": d, "components": K, **row} for row in rows]
 
 
@@ -143,9 +173,15 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--limit", type=float, default=60, help="skip a rival expected to take more seconds")
     parser.add_argument("--memory", type=float, default=4000, help="skip a rival expected to need more MB")
     parser.add_argument("--json", help="write the rows here")
+    parser.add_argument("--once", type=float, default=5, help="what takes more seconds is not repeated")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--pythae", metavar="PYTHON", help="interpreter of an environment that has pythae")
     a = parser.parse_args(arguments)
+    torch.set_num_threads(a.threads)
     torch.manual_seed(0)
+    os.environ.setdefault("PYKEOPS_VERBOSE", "0")
     private_folder()
+    pythae = Pythae(a.pythae) if a.pythae else None
     print(" | ".join(f"{k} {v}" for k, v in machine().items()))
     print(f"{'kernel':9}{'codes':>7}{'dim':>5}{'K':>4}  {'loss':34}{'ms':>11}{'times ours':>12}{'peak MB':>9}")
     rows, expected = [], {}
@@ -153,7 +189,7 @@ def run(arguments: list[str]) -> None:
         for d in a.dims:
             for K in a.components:
                 for n in sorted(a.codes):
-                    for row in cell(n, d, K, kernel, a.limit, a.memory, expected):
+                    for row in cell(n, d, K, kernel, a, pythae, expected):
                         rows.append(row)
                         print(f"{kernel:9}{n:7}{d:5}{K:4}  {row['rival']:34}", end="")
                         if "skipped" in row:
@@ -161,4 +197,6 @@ def run(arguments: list[str]) -> None:
                         else:
                             peak = "" if row["peak MB"] is None else f"{row['peak MB']:9.0f}"
                             print(f"{row['ms']:11.3f}{row['times ours']:12.2f}{peak}", flush=True)
-    write(a.json, rows)
+                    write(a.json, rows)
+    if pythae:
+        pythae.close()
