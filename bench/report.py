@@ -19,6 +19,7 @@ from PIL import Image
 from bench import cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
 from bench.config import TUNING, Config, ConfigError
 from bench.config import seeds as seeds_of
+from bench.measurements import measurements
 from bench.published import PAPER, against_published, settings
 from bench.rendering import Table, to_markdown
 from bench.runs import read
@@ -185,6 +186,7 @@ def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, pat
         reimplementations=sections.reimplementations(),
         deviations=verdicts.words()["deviations"],
         trials=trials(config, table, output.parent / "tables"),
+        measurements=measurements(),
         failures=sections.failures(config, table),
         provenance=sections.provenance(table),
         cells=sections.cells_of(config, table, path),

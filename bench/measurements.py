@@ -1,0 +1,33 @@
+"""What `python -m bench.perf` measured, as tables of the report: results/performance/SUBCOMMAND.json."""
+
+import json
+import math
+from pathlib import Path
+
+from bench.fingerprint import ROOT
+from bench.perf.__main__ import subcommands
+from bench.rendering import Entry, Table, entry, table
+
+FOLDER = ROOT / "results" / "performance"
+
+
+def measurements(folder: Path = FOLDER) -> list[Table]:
+    """A table for each file of that folder that a subcommand's --json wrote, with the machine in its caption."""
+    known = subcommands()
+    return [measured(path, known[path.stem]) for path in sorted(folder.glob("*.json")) if path.stem in known]
+
+
+def measured(path: Path, title: str) -> Table:
+    """The rows of one file; a number that is not there is a dash."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    rows = content["rows"]
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    machine = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
+    caption = f"{title} `python -m bench.perf {path.stem}`; {machine}."
+    return table(f"performance-{path.stem}", caption, head, [[_cell(row.get(name)) for name in head] for row in rows])
+
+
+def _cell(value: object) -> Entry:
+    if not isinstance(value, float) or math.isnan(value):
+        return entry(value)
+    return Entry(f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}", value=value)
