@@ -1,6 +1,7 @@
 """How near the Parzen estimate comes to a bare matrix product, what precision costs, and its rivals.
 
 python -m bench.perf parzen [--test 2000] [--samples 16384] [--dim 784] [--repeats 5] [--device cpu]
+                            [--threads 1] [--json FILE]
 """
 
 import argparse
@@ -14,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 from bench import parzen
-from bench.perf.timing import machine, median_seconds
+from bench.perf.timing import machine, median_seconds, write
 
 SIGMA = 0.2
 
@@ -88,7 +89,10 @@ def run(argv: list[str]) -> None:
     parser.add_argument("--dim", type=int, default=784)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", help="write the rows here")
     a = parser.parse_args(argv)
+    torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     pd.set_option("display.width", 200)
     pd.set_option("display.float_format", "{:.3g}".format)
@@ -96,15 +100,18 @@ def run(argv: list[str]) -> None:
     print(
         f"{a.test} test points, {a.samples} samples, {a.dim} dimensions, {a.device}, {torch.get_num_threads()} threads"
     )
-    print(share_of_peak(a.test, a.samples, a.dim, a.repeats, a.device).to_string(na_rep=""))
+    shares = share_of_peak(a.test, a.samples, a.dim, a.repeats, a.device)
+    print(shares.to_string(na_rep=""))
     if a.device == "cpu":
         print("bfloat16 is rounded to, and multiplied in float32: on this device it shows the error, not the speed")
     n, m = min(a.test, 200), min(a.samples, 2000)
     print(f"\n{n} test points, {m} samples, on the CPU")
-    print(rivals(n, m, a.dim, a.repeats).to_string())
+    beside = rivals(n, m, a.dim, a.repeats)
+    print(beside.to_string())
+    rows = [{"points": f"{a.test} x {a.samples}", "estimate": k, **_known(row)} for k, row in shares.iterrows()]
+    rows += [{"points": f"{n} x {m}", "estimate": k, **_known(row)} for k, row in beside.iterrows()]
+    write(a.json, rows)
 
 
-if __name__ == "__main__":
-    import sys
-
-    run(sys.argv[1:])
+def _known(row: pd.Series) -> dict[str, float]:
+    return {k: float(v) for k, v in row.dropna().items()}
