@@ -210,7 +210,7 @@ class Config(Strict):
     preset: str = "modern"
     seeds: Annotated[int, Field(ge=1, le=10_000, strict=True)] | list[Seed] = 1
     data_root: str | None = None
-    batch_by: Literal["all", "experiment", "method", "run"] = "method"
+    batch_by: Literal["all", "experiment", "method", "run"] | Annotated[int, Field(ge=1, le=10_000)] = "method"
     only: list[Name] | None = None
     strict: bool = False
     controls: bool = True

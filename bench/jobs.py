@@ -110,4 +110,6 @@ class Jobs:
 
     def selection(self, batch: str) -> list[str]:
         """What `bench.train` and `bench.evaluate` are to be told to do this batch alone."""
+        if isinstance(self.config.batch_by, int):
+            return list(dict.fromkeys(run.cell for run in self.batches[batch]))
         return [] if batch == "all" else [batch.replace(".", "/")]

@@ -85,17 +85,29 @@ def expand(config: Config) -> list[Run]:
 
 
 def batches(config: Config, runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of each job, by its name: all, those of an experiment, of a method in it, or a single one."""
-    names = {
-        "all": lambda r: "all",
-        "experiment": lambda r: r.experiment,
-        "method": lambda r: r.cell,
-        "run": lambda r: r.id,
-    }
+    """The runs of each job, by its name: all, those of an experiment, of a method in it, or a single one.
+
+    A number cuts the cells, in their order, into about as many jobs with about as many runs each.
+    """
+    if isinstance(config.batch_by, int):
+        parts = {}
+        for i, run in enumerate(runs):
+            parts.setdefault(run.cell, 1 + i * config.batch_by // len(runs))  # a cell stays whole
+        names = {config.batch_by: lambda r: f"part{parts[r.cell]}"}
+    else:
+        names = _NAMES
     grouped: dict[str, list[Run]] = {}
     for run in runs:
         grouped.setdefault(names[config.batch_by](run).replace("/", "."), []).append(run)
     return grouped
+
+
+_NAMES = {
+    "all": lambda r: "all",
+    "experiment": lambda r: r.experiment,
+    "method": lambda r: r.cell,
+    "run": lambda r: r.id,
+}
 
 
 class Results:

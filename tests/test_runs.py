@@ -52,10 +52,18 @@ def test_a_runs_id_does_not_depend_on_what_else_is_in_the_config(config):
 
 def test_batches_hold_every_run_once_however_they_are_cut(config):
     runs = expand(config)
-    for by, count in {"all": 1, "experiment": 1, "method": 2, "run": 4}.items():
+    for by, count in {"all": 1, "experiment": 1, "method": 2, "run": 4, 1: 1, 2: 2, 9: 2}.items():
         grouped = batches(config.model_copy(update={"batch_by": by}), runs)
         assert len(grouped) == count
         assert sorted(run.id for batch in grouped.values() for run in batch) == sorted(run.id for run in runs)
+
+
+def test_a_number_of_batches_are_of_about_equal_size():
+    quick = configs.load(ROOT / "config" / "quick.yaml")
+    for n in (2, 4, 6):
+        sizes = [len(b) for b in batches(quick.model_copy(update={"batch_by": n}), expand(quick)).values()]
+        assert len(sizes) == n
+        assert max(sizes) - min(sizes) <= 6
 
 
 def test_patterns_choose_runs_and_a_wrong_one_is_named(config):
