@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from bench.scratch import VARIABLE
 from tests.checkout import ROOT, TINY, Checkout
 
 CLAIM = """
@@ -24,7 +25,8 @@ def claimed(tmp_path):
     started = []
 
     def start(then="time.sleep(600)", **more):
-        environment = os.environ | {"TMPDIR": str(tmp_path)} | more
+        inherited = {k: v for k, v in os.environ.items() if k != VARIABLE}  # of a test that has compiled
+        environment = inherited | {"TMPDIR": str(tmp_path)} | more
         process = subprocess.Popen(
             [sys.executable, "-c", CLAIM + then], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
         )
@@ -84,6 +86,7 @@ def test_a_training_sweeps_what_is_dead_and_nothing_else(tmp_path, monkeypatch):
     for name in (f"keops-{host}-{dead.stdout.strip()}-a", *kept):
         (scratch / name / "deeper").mkdir(parents=True)
     monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.delenv(VARIABLE, raising=False)
     copy = Checkout(tmp_path / "copy")
     copy.write("config/one.yaml", TINY.replace("[ae, mmd]", "[mmd]").replace("seeds: 2", "seeds: 1"))
     assert ": ok" in copy.run("python", "-m", "bench.train", "config/one.yaml", "--threads", "1")
