@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from bench.config import TUNING, Config
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.published import settings
+from bench.runs import EVALUATION_SETTINGS
 from bench.statistics import mean_interval
 from bench.tables import RUN, heading, methods, scores, title
 
 SHOWN_METRICS = 3
 POINTS = 200  # of a learning curve
+OTHERWISE_EQUAL = {"weight", *EVALUATION_SETTINGS}  # in these the runs of a weight sweep may differ
 
 
 def drawings(
@@ -149,6 +151,7 @@ def learning_figure(
             )
             ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=look.color, alpha=0.15, linewidth=0)
         ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(labels[term])
         _log(ax.yaxis, history[term].dropna())
     handles = {label: h for ax in axes for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
@@ -194,7 +197,15 @@ def _log(axis: Axis, values: Sequence[float] | pd.Series) -> None:
     if len(values) and min(values) > 0 and max(values) > 3 * min(values):
         (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
         axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-        axis.set_minor_formatter(NullFormatter())
+        # Two powers of ten at least are labelled by themselves; else the marks between them must be.
+        wide = max(values) > 100 * min(values)
+        axis.set_minor_formatter(NullFormatter() if wide else FuncFormatter(lambda x, _: _few(x)))
+
+
+def _few(x: float) -> str:
+    """A label for 2, 3 and 5 times a power of ten."""
+    digit = f"{x:.0e}"[0]
+    return f"{x:g}" if digit in "235" else ""
 
 
 def _sd(x: pd.Series) -> float:
@@ -255,7 +266,7 @@ def _weights(config, table, experiment, name, see) -> Drawing | LeftOut:
     rows = []
     for (within, method), _ in own.groupby(["experiment", "method"], sort=False):
         if s := settings(config, within, method):
-            rows.append({"method": method, "family": s.model_dump_json(exclude={"weight"}), "weight": s.weight})
+            rows.append({"method": method, "family": s.model_dump_json(exclude=OTHERWISE_EQUAL), "weight": s.weight})
     frame = pd.DataFrame(rows, columns=["method", "family", "weight"])
     frame = frame[frame.groupby("family")["weight"].transform("nunique") > 2]
     if frame.empty or referee is None:

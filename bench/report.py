@@ -125,6 +125,7 @@ def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
         "question": q,
         "way": way,
         "numbers": numbers,
+        "also": verdicts.also(table, found[0].experiment) if found else [],
         "cautions": cautions,
         "answers": sections.answers(config, found),
         "unanswered": unanswered,

@@ -72,6 +72,22 @@ def _cost(runs: pd.DataFrame, a: str, b: str) -> float:
     return float((both[a] / both[b]).median()) if len(both) else math.nan
 
 
+def also(table: pd.DataFrame, experiment: str) -> list[str]:
+    """What the same runs say by the other metrics that config/report.yaml names, a sentence for each that is there."""
+    q, found = words()["question"], []
+    a, b = q["challenger"], q["reference"]
+    for metric in q["also"]:
+        values, m = scores(table, experiment, metric), describe(metric)
+        if not {a, b} <= set(values.columns) or len(values[[a, b]].dropna()) < 2:
+            continue
+        c = compare(values[a], values[b], bool(m.higher_is_better))
+        low, high = (number(end, m.digits, sign=True) for end in c.interval)
+        gain = f"{number(c.difference, m.digits, sign=True)} {m.unit}".rstrip()
+        counted = "" if m.higher_is_better else " (a reduction counts as positive)"
+        found.append(f"{m.label}: {gain}{counted}, 95 % interval {low} to {high}.")
+    return found
+
+
 def in_plain_words(config: Config, answer: Answer) -> tuple[str, str]:
     """The verdict on the question: one sentence that says which way, one with the numbers."""
     q, c = words()["question"], answer.comparison
