@@ -112,6 +112,8 @@ class Settings(Strict):
     regularizer: RegularizerName
     hyperparameters: dict[str, Any] = {}
     encoder: Literal["deterministic", "gaussian", "universal"] = "deterministic"
+    posterior_std: Rate | None = None
+    frozen_encoder: bool = False
     weight: Amount = 1.0
     schedule: Literal["joint", "alternating"] = "joint"
     penalties: Literal["separate", "joint"] = "separate"
@@ -154,6 +156,10 @@ class Settings(Strict):
             raise ValueError("regularization_batch and regularization_every need schedule: alternating")
         if self.merge == "add" and len(self.decoder) != 2:
             raise ValueError("merge: add needs decoder: [cluster code, continuous code]")
+        if self.posterior_std is not None and self.encoder != "gaussian":
+            raise ValueError("posterior_std needs encoder: gaussian")
+        if self.frozen_encoder and (self.schedule != "joint" or "classification" in self.terms):
+            raise ValueError("frozen_encoder needs schedule: joint, and no classification: only the decoder learns")
         valid = hyperparameters(self.regularizer)
         for name in self.hyperparameters if valid is not None else ():
             if name not in valid:
@@ -212,7 +218,6 @@ class Config(Strict):
     data_root: str | None = None
     batch_by: Literal["all", "experiment", "method", "run"] | Annotated[int, Field(ge=1, le=10_000)] = "method"
     only: list[Name] | None = None
-    strict: bool = False
     controls: bool = True
     tuning: Tuning | None = None
     defaults: dict[str, Any] = {}

@@ -2,7 +2,8 @@
 
 Rows to hold the methods against: for the likelihood, training images, k-means centroids and a Gaussian
 mixture of principal components in the place of samples; for the classes, the nearest labelled
-image and labels spread on a graph; for clusters, k-means.
+image and labels spread on a graph; for clusters, k-means. For classes and clusters the same of the
+codes of the encoder before its training, too; the likelihood has such a method.
 """
 
 import argparse
@@ -13,16 +14,22 @@ from pathlib import Path
 import torch
 
 from bench import data, store
+from bench.classification import neighbour_probe
 from bench.config import Config, ConfigError, Settings
-from bench.controls import classification_controls, clustering_controls, likelihood_controls
+from bench.controls import classification_controls, clustering_controls, likelihood_controls, random_codes
 from bench.evaluation import CHUNK, Measurement, parzen_measurements
 from bench.fingerprint import fingerprint
 from bench.labels import labelled_subset
+from bench.model import Autoencoder
 from bench.runs import expand, read
 from bench.seeds import stream
 from bench.sources import DataError
 
 IMAGES = 10_000  # unlabelled ones, as many as the graph has
+# What the codes of an untrained encoder depend on, besides the seed.
+ARCHITECTURE = {
+    "latents", "width", "depth", "batch_norm", "init", "encoder", "noise_dim", "decoder", "merge", "precision",
+}  # fmt: skip
 
 
 def likelihood(settings: Settings, dataset: data.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
@@ -48,20 +55,35 @@ def classification(settings: Settings, dataset: data.Dataset, seed: int) -> Iter
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(stream(seed, "controls")))
         unlabelled = x[order[:IMAGES]]
     found = classification_controls((x[labelled], y[labelled]), unlabelled, test, seed)
+    encoder = untrained(settings, dataset, seed)
+    (known, y_known), (new, y_new) = ((random_codes(encoder, a), b) for a, b in ((x[labelled], y[labelled]), test))
+    found["nearest labelled code, random encoder"] = neighbour_probe((known, y_known), (new, y_new), neighbours=1)
     for name, error in found.items():
         yield name, [Measurement("error", 100 * error, n=len(test[1]))]
 
 
+def untrained(settings: Settings, dataset: data.Dataset, seed: int) -> Autoencoder:
+    """The autoencoder that the runs of a seed begin with."""
+    return Autoencoder(settings, dataset.pixels, dataset.classes).initialise(seed)
+
+
 def clustering(settings: Settings, dataset: data.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
-    """k-means with as many clusters as the experiment's categorical code."""
+    """k-means with as many clusters as the experiment's categorical code, of the images and of random codes of them."""
     [clusters] = [latent.dim for latent in settings.latents.values() if latent.head == "categorical"]
-    splits = [(getattr(dataset, n).x[:], getattr(dataset, n).y) for n in ("validation", "test")]
-    for name, found in clustering_controls(dataset.train.x[:], *splits, clusters, seed).items():
+    encoder = untrained(settings, dataset, seed)
+    images = {name: getattr(dataset, name).x for name in ("train", "validation", "test")}
+    labels = [getattr(dataset, name).y for name in ("validation", "test")]
+    for name, x in {
+        "k-means": {split: a[:] for split, a in images.items()},
+        "k-means, random encoder": {split: random_codes(encoder, a) for split, a in images.items()},
+    }.items():
+        splits = zip((x["validation"], x["test"]), labels, strict=True)
+        numbers = clustering_controls(x["train"], *splits, clusters, seed)
         yield (
             name,
             [
-                Measurement(m, (100 if m.startswith("clustering_error") else 1) * v, n=len(splits[1][1]))
-                for m, v in found.items()
+                Measurement(m, (100 if m.startswith("clustering_error") else 1) * v, n=len(labels[1]))
+                for m, v in numbers.items()
             ],
         )
 
@@ -74,9 +96,10 @@ def version(config: Config) -> str:
     cells = {}
     for run in expand(config):
         s = run.settings
-        read = (s.dataset, s.normalisation, s.labels, sorted(s.evaluations), run.seed)
-        cells[run.experiment] = (*read, [(n, latent.dim) for n, latent in s.latents.items()])
-    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{store.sha256(repr(cells).encode())[:8]}"
+        read = s.model_dump(mode="json", include={"dataset", "normalisation", "labels", "evaluations", *ARCHITECTURE})
+        cells.setdefault((run.experiment, run.seed), read)
+    digest = store.sha256(repr(sorted(cells.items())).encode())[:8]
+    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{digest}"
 
 
 def rows(config: Config) -> list[dict]:

@@ -17,6 +17,8 @@ from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
 
 from bench.classification import clustering, neighbour_probe
+from bench.data import Images
+from bench.model import Autoencoder
 
 Labelled = tuple[Float[Tensor, "_ D"], Int[Tensor, " _"]]
 
@@ -50,6 +52,23 @@ def pca_mixture(
         mixture.fit(pca.transform(images))
     samples = pca.inverse_transform(mixture.sample(n)[0])
     return torch.from_numpy(samples).float().clamp(train.min(), train.max())
+
+
+@torch.no_grad
+def random_codes(
+    encoder: Autoencoder, images: Float[Tensor, "N D"] | Images, chunk: int = 2000
+) -> Float[Tensor, "N d"]:
+    """The continuous codes of an encoder as it is, side by side; of an untrained one, they say what it knows by chance.
+
+    `chunk` images are encoded at a time.
+    """
+    encoder.eval()
+    names = [name for name, latent in encoder.settings.latents.items() if latent.head == "continuous"]
+    parts = []
+    for index in torch.arange(len(images)).split(chunk):
+        posteriors = encoder.encode(images[index])
+        parts.append(torch.cat([posteriors[name].mean for name in names], dim=1))
+    return torch.cat(parts)
 
 
 def likelihood_controls(train: Float[Tensor, "N D"], n: int, seed: int) -> dict[str, Float[Tensor, "_ D"]]:
@@ -89,9 +108,9 @@ def classification_controls(
 
 def clustering_controls(
     train: Float[Tensor, "N D"], validation: Labelled, test: Labelled, clusters: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """The numbers of `bench.classification.clustering` for k-means of the pixels; nearer is more confident."""
+) -> dict[str, float]:
+    """The numbers of `bench.classification.clustering` for k-means of images or codes; nearer is more confident."""
     means = KMeans(clusters, n_init=4, random_state=seed).fit(training_images(train.cpu(), 20_000, seed).numpy())
     centers = torch.from_numpy(means.cluster_centers_).float()
     splits = [(-torch.cdist(x.cpu().float(), centers), y.cpu()) for x, y in (validation, test)]
-    return {"k-means": clustering(*splits)}
+    return clustering(*splits)

@@ -5,10 +5,12 @@ metrics that are thought of later.
 """
 
 import argparse
+import contextlib
 import io
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from bench import data, store
 from bench.config import ConfigError
 from bench.evaluation import EVALUATIONS
 from bench.pictures import as_bytes, pictures
-from bench.runs import Run, read, select
+from bench.provenance import machine
+from bench.runs import TIMING, Run, read, select
 from bench.seeds import stream
 from bench.sources import DataError
 from bench.trained import Trained
@@ -27,16 +30,29 @@ SHOWN = 400  # decoded samples and reconstructions kept for figures
 
 
 def evaluate(run: Run, dataset: data.Dataset, folder: Path, device: str = "cpu") -> list[dict]:
-    """All measurements of a run as rows, its codes stored on the way."""
-    trained = Trained(run, dataset, folder, device)
-    store_codes(trained, folder)
+    """All measurements of a run as rows, its codes stored on the way, and what they took: `bench.plan` reads it."""
+    seconds = {}
+    with _timed(seconds, "codes"):
+        trained = Trained(run, dataset, folder, device)
+        store_codes(trained, folder)
     rows = []
     for name in run.settings.evaluations:
-        rows += [m._asdict() for m in EVALUATIONS[name](trained)]
+        with _timed(seconds, name):
+            rows += [m._asdict() for m in EVALUATIONS[name](trained)]
     for row in rows:
         if not np.isfinite(row["value"]):
             raise ArithmeticError(f"{row['metric']} is {row['value']}")
+    # Beside the metrics, not in them: they are the same bytes each time.
+    timing = {"device": device, "machine": machine(device), "parzen_samples": run.settings.parzen_samples}
+    store.write_json(folder / TIMING, timing | {"seconds": seconds})
     return rows
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - started, 3)
 
 
 @torch.no_grad

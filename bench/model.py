@@ -10,18 +10,18 @@ from torch.distributions import Distribution, Independent, Normal
 from bench import priors
 from bench.config import Settings
 from bench.seeds import stream
-from regularizers import Point, Prior, Simplex
+from regularizers import Point, Prior, Simplex, rms
 
 
 class ContinuousHead(nn.Module):
-    """q(z | x): a point, or N(mean, diag(std²)) for the Gaussian encoder.
+    """q(z | x): a point, or N(mean, diag(std²)) for the Gaussian encoder, whose std is learnt unless it is given.
 
-    Both have the same parameters, so that the initial weights do not depend on the method.
+    All have the same parameters, so that the initial weights do not depend on the method.
     """
 
-    def __init__(self, width: int, dim: int, gaussian: bool):
+    def __init__(self, width: int, dim: int, gaussian: bool, std: float | None = None):
         super().__init__()
-        self.gaussian = gaussian
+        self.gaussian, self.std = gaussian, std
         self.mean = nn.Linear(width, dim)
         self.log_std = nn.Linear(width, dim)
 
@@ -29,7 +29,8 @@ class ContinuousHead(nn.Module):
         mean = self.mean(features)
         if not self.gaussian:
             return Point(mean)
-        return Independent(Normal(mean, self.log_std(features).exp(), validate_args=False), 1)
+        std = self.log_std(features).exp() if self.std is None else torch.full_like(mean, self.std)
+        return Independent(Normal(mean, std, validate_args=False), 1)
 
 
 class CategoricalHead(nn.Module):
@@ -76,13 +77,14 @@ class Autoencoder(nn.Module):
         )
         self.heads, self.priors = nn.ModuleDict(), nn.ModuleDict()
         for name, latent in s.latents.items():
+            integers = {k: int(v) if float(v).is_integer() else v for k, v in latent.settings.items()}
+            self.priors[name] = priors.NAMES[latent.prior](latent.dim, **integers)
             if latent.head == "categorical":
                 self.heads[name] = CategoricalHead(s.width, latent.dim, norm)
             else:
-                head = ContinuousHead(s.width, latent.dim, s.encoder == "gaussian")
+                std = None if s.posterior_std is None else s.posterior_std * rms(self.priors[name])
+                head = ContinuousHead(s.width, latent.dim, s.encoder == "gaussian", std)
                 self.heads[name] = NormedHead(head, latent.dim) if norm else head
-            integers = {k: int(v) if float(v).is_integer() else v for k, v in latent.settings.items()}
-            self.priors[name] = priors.NAMES[latent.prior](latent.dim, **integers)
         dims = {name: latent.dim for name, latent in s.latents.items()} | {"label": classes}
         self.cluster_heads = None
         inputs = sum(dims[name] for name in s.decoder)
@@ -118,6 +120,12 @@ class Autoencoder(nn.Module):
                 if name.startswith("cluster_heads"):
                     parameter.normal_(0, 1, generator=generator)
         return self
+
+    def freeze_encoder(self) -> None:
+        """Leave the encoder as it is: from here on only the decoder learns."""
+        for module in (self.first, self.noise, self.trunk, self.heads):
+            if module is not None:
+                module.requires_grad_(False)
 
     def encode(self, x: Float[Tensor, "n pixels"]) -> dict[str, Distribution]:
         """The posterior of each latent. While training, of the noisy input."""

@@ -8,26 +8,29 @@ import argparse
 import os
 import statistics
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import store
 from bench.config import ConfigError, Settings
-from bench.provenance import processor
-from bench.runs import Results, Run, read
+from bench.provenance import machine, processor
+from bench.runs import TIMING, Results, Run, read
 from bench.sources import NAMES
 
 if TYPE_CHECKING:
     from bench.rehearsal import Timing
 
 CLASSES = 10
-# The seconds that an evaluation takes on one CPU core, by the model and the 10,000 test images of config/mnist.yaml.
+# The seconds that an evaluation takes on one core of SPEED, by the model and the 10,000 test images of
+# config/mnist.yaml. `bench.evaluate` notes what its own took.
 MEASURING = {"likelihood": 5.0, "latent": 7.0, "decomposition": 2.0, "ais": 75.0}
 OTHERS = 0.2
 CHUNK = 1.4  # 10,000 samples more
+SPEED = 100e9  # multiplications and additions of float32 a second, in a product of large matrices
 TEST_IMAGES = {"digits": 300, "mnist": 10_000, "svhn": 26_032, "tfd": 800}
 WEIGHTS = 3_584_000  # of that model
 
@@ -41,8 +44,34 @@ def parameters(s: Settings) -> int:
     return s.width * (2 * pixels + 2 * (s.depth - 1) * s.width + heads + inputs)
 
 
-def measuring(s: Settings) -> float:
-    """The seconds that measuring a run should take on one core: a rule of thumb, by the sizes of the settings."""
+@cache
+def slowness() -> float:
+    """How many times longer than on a core of SPEED matrix products take on one of this machine, at this moment."""
+    import numpy as np
+
+    a = np.ones((1200, 1200), np.float32)
+    seconds = []
+    for _ in range(4):
+        before = time.process_time()  # of all threads together, and of nobody else
+        a @ a
+        seconds.append(time.process_time() - before)
+    return SPEED * min(seconds) / (2 * len(a) ** 3)
+
+
+def measuring(s: Settings, known: dict | None = None) -> float:
+    """The seconds that measuring a run should take on one core: as `known` from its like, else by sizes and speed.
+
+    `known` is the content of a `timing.json`.
+    """
+    took = dict(known["seconds"]) if known else {}
+    if known and known["parzen_samples"] != s.parzen_samples:
+        took.pop("likelihood", None)
+    ours = s.model_copy(update={"evaluations": [name for name in s.evaluations if name not in took]})
+    rest = _by_size(ours) * slowness() if ours.evaluations or not known else 0.0
+    return sum(took.get(name, 0.0) for name in ("codes", *s.evaluations)) + rest
+
+
+def _by_size(s: Settings) -> float:
     images = TEST_IMAGES[s.dataset] / TEST_IMAGES["mnist"]
     pixels = NAMES[s.dataset].pixels / NAMES["mnist"].pixels
     scale = dict.fromkeys(s.evaluations, images) | {
@@ -61,7 +90,7 @@ def of_here(record: dict) -> bool:
         return record.get("machine") in (None, processor())
     import torch
 
-    return torch.cuda.is_available() and record["machine"] == torch.cuda.get_device_name()
+    return torch.cuda.is_available() and record["machine"] == machine("cuda")
 
 
 class Plan:
@@ -73,6 +102,7 @@ class Plan:
         self.stale = {run.id: results.stale(run) for run in results.runs}
         self._own: dict[str, float | None] = {}
         self._timings: dict[str, Timing | str] = {}
+        self._measured: dict[str, dict | None] = {}
 
     @cached_property
     def timed(self) -> list[dict]:
@@ -92,6 +122,16 @@ class Plan:
             return self._own[run.cell], "cell"
         timing = self._rehearsed(run)
         return (0.0, timing) if isinstance(timing, str) else (timing.seconds(run.settings), "rehearsal")
+
+    def measuring(self, run: Run) -> tuple[float, str]:
+        """The estimate for measuring a run, and what it rests on: 'cell', or 'size' where no seed of it was timed."""
+        if run.cell not in self._measured:
+            paths = (path for folder in self.folders for path in sorted(folder.glob(f"runs/{run.cell}/*/{TIMING}")))
+            found = [timing for timing in map(store.read_json, paths) if timing and of_here(timing)]
+            found.sort(key=lambda timing: sum(timing["seconds"].values()))
+            self._measured[run.cell] = found[len(found) // 2] if found else None
+        known = self._measured[run.cell]
+        return measuring(run.settings, known), "cell" if known else "size"
 
     def _rehearsed(self, run: Run) -> "Timing | str":
         # The seconds that importing torch takes are spent only if they must be.
@@ -138,7 +178,8 @@ class Plan:
                     "seconds a run": self.seconds(to_train[0])[0] if to_train else "",
                     "by": self.seconds(to_train[0])[1] if to_train else "",
                     "hours": sum(self.seconds(run)[0] for run in to_train) / 3600,
-                    "evaluation": sum(measuring(run.settings) for run in to_evaluate) / 3600,
+                    "evaluation": sum(self.measuring(run)[0] for run in to_evaluate) / 3600,
+                    "evaluation by": self.measuring(to_evaluate[0])[1] if to_evaluate else "",
                     "megabytes": sum(map(self.megabytes, to_train)),
                 }
             )

@@ -12,7 +12,7 @@ from regularizers import Prior
 class Gaussian(Prior):
     """N(0, scale² I)."""
 
-    def __init__(self, dim: int, scale: float = 1.0):
+    def __init__(self, dim: int, scale: float | int = 1.0):
         super().__init__(torch.ones(1), torch.zeros(1, dim), scale * torch.eye(dim)[None])
 
     @property

@@ -61,21 +61,30 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def machine(device: str) -> str:
+    """The model name of what computes on a device, "cpu" or "cuda"."""
+    if device != "cuda":
+        return processor()
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
 def describe(device: str) -> dict:
     """Machine, versions, commit and peak memory of this process, for a record."""
     import torch
 
     sha, dirty = commit()
     if device == "cuda":
-        name, peak = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
+        peak = torch.cuda.max_memory_allocated()
     else:
-        name, peak = processor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "commit": sha,
         "dirty": dirty,
         "versions": versions(),
         "device": device,
-        "machine": name,
+        "machine": machine(device),
         "host": socket.gethostname(),
         "threads": torch.get_num_threads(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),

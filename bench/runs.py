@@ -13,6 +13,7 @@ from bench.fingerprint import fingerprint
 
 # What is done with a trained model does not make it another one.
 EVALUATION_SETTINGS = {"evaluations", "parzen_samples", "timeout"}
+TIMING = "timing.json"  # what a run's measurements took, in its folder
 
 
 @dataclass(frozen=True)

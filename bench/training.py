@@ -45,6 +45,8 @@ class Training:
         torch.set_flush_denormal(True)  # dying units would slow a CPU tenfold
         torch.use_deterministic_algorithms(s.deterministic)
         autoencoder = Autoencoder(s, dataset.pixels, dataset.classes).initialise(run.seed)
+        if s.frozen_encoder:
+            autoencoder.freeze_encoder()
         x, y = self.dataset.train
         self.x, self.y = x, torch.full_like(y, dataset.classes)
         self.labelled = None

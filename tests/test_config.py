@@ -83,6 +83,14 @@ MISTAKES = {
     "no such file": (TINY + "extends: basis.yaml\n", "basis.yaml: No such file or directory"),
     "in a circle": (TINY + "extends: c.yaml\n", "extends goes round in a circle"),
     "a label that is not there": (changed("decoder: [z]", "decoder: [z, label]"), "decoder: 'label' needs labels: all"),
+    "noise that nobody adds": (
+        changed("regularizer: mmd", "regularizer: mmd, posterior_std: 0.3"),
+        "posterior_std needs encoder: gaussian",
+    ),
+    "nothing left to learn": (
+        changed("regularizer: mmd", "regularizer: mmd, schedule: alternating, frozen_encoder: true"),
+        "frozen_encoder needs schedule: joint",
+    ),
     "a latent that is not there": (changed("decoder: [z]", "decoder: [y]"), "decoder: unknown 'y'"),
 }
 

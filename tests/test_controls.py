@@ -5,6 +5,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from bench import controls, parzen
+from bench.config import Settings
+from bench.model import Autoencoder
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,23 @@ def test_unlabelled_images_help_the_graph(digits):
 def test_k_means_of_the_pixels(digits):
     x, y = digits
     splits = (x[1000:1300], y[1000:1300]), (x[1300:], y[1300:])
-    ten, thirty = (controls.clustering_controls(x[:1000], *splits, k, seed=0)["k-means"] for k in (10, 30))
+    ten, thirty = (controls.clustering_controls(x[:1000], *splits, k, seed=0) for k in (10, 30))
     assert 0.1 < ten["clustering_error_hungarian"] < 0.35
     assert thirty["clustering_error_majority"] < ten["clustering_error_majority"] < 0.35
     assert thirty["clustering_error"] < 0.25
+
+
+def test_random_codes_are_those_of_all_continuous_latents_and_keep_some_of_the_class(digits):
+    x, y = digits
+    latents = {"y": {"head": "categorical", "prior": "one_hot", "dim": 4}, "z": {"dim": 10}, "w": {"dim": 3}}
+    settings = Settings(
+        dataset="digits", regularizer="unregularized", epochs=1, width=32, latents=latents, decoder=["y", "z", "w"],
+        batch_norm="encoder", input_dropout=0.5,
+    )  # fmt: skip
+    encoder = Autoencoder(settings, 64, 10).initialise(0)
+    codes = controls.random_codes(encoder, x, chunk=700)
+    assert codes.shape == (len(x), 13)
+    torch.testing.assert_close(codes, controls.random_codes(encoder, x))
+    error = controls.neighbour_probe((codes[:1000], y[:1000]), (codes[1000:], y[1000:]))
+    pixels = controls.neighbour_probe((x[:1000], y[:1000]), (x[1000:], y[1000:]))
+    assert pixels < error < 0.5

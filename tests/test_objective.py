@@ -151,3 +151,25 @@ def test_universal_encoder_draws_and_deterministic_does_not(batch):
     assert torch.equal(deterministic.encode(batch).codes["z"], deterministic.encode(batch).codes["z"])
     same = dict(deterministic.autoencoder.named_parameters())
     assert all(torch.equal(p, same[n]) for n, p in universal.autoencoder.named_parameters() if n in same)
+
+
+def test_a_given_posterior_std_is_noise_of_that_size_in_units_of_the_prior():
+    wide = {"prior": "gaussian", "dim": 2, "settings": {"scale": 5}}
+    o = objective(encoder="gaussian", posterior_std=0.3, latents={"z": wide})
+    posterior = o.autoencoder.encode(torch.rand(4000, 6))["z"]
+    torch.testing.assert_close(posterior.variance, torch.full((4000, 2), 1.5**2))
+    noise = posterior.rsample() - posterior.mean
+    torch.testing.assert_close(noise.std(0), torch.full((2,), 1.5), rtol=0.05, atol=0)
+    point = objective(latents={"z": wide}).autoencoder.encode(torch.rand(1, 6))["z"]
+    assert torch.equal(point.rsample(), point.mean)
+
+
+def test_a_frozen_encoder_leaves_the_decoder_to_learn(batch):
+    o = objective(frozen_encoder=True)
+    o.autoencoder.freeze_encoder()
+    encoded = o.encode(batch)
+    assert not encoded.codes["z"].requires_grad
+    o.reconstruction(batch, encoded).backward()
+    learnt = {name for name, p in o.autoencoder.named_parameters() if p.grad is not None and p.grad.any()}
+    assert learnt
+    assert all(name.startswith("decoder") for name in learnt)

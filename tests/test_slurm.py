@@ -33,7 +33,7 @@ class Cluster:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def jobs(self, state, rule=""):
-        """The ids of a rule's jobs in a state."""
+        """The ids of the jobs in a state, of a rule if one is named."""
         lines = self.slurm("squeue", "--noheader", "--states", state, "--format", "%i %k").splitlines()
         return [line.split()[0] for line in lines if rule in line]
 
@@ -61,10 +61,10 @@ def copy(tmp_path):
     copy.kill()
 
 
-def start(copy, config, *arguments):
+def start(copy, config, *arguments, target="collect"):
     return copy.start(
         "snakemake",
-        "collect",
+        target,
         "--workflow-profile",
         "profiles/slurm",
         *TEST_CLUSTER,
@@ -94,6 +94,36 @@ def test_the_smoke_benchmark_runs_on_slurm_and_asks_for_its_gpu(cluster, copy):
     assert (copy.folder / "results/smoke/metrics.csv").read_text().count(",ok,") > 30
     asked = cluster.slurm("scontrol", "show", "jobs", "--oneliner")
     assert asked.count("gpu:1") == 2  # the training and the evaluation
+
+
+def test_the_quick_benchmark_runs_on_slurm_through_a_killed_job_and_a_drained_node(cluster, copy, tmp_path):
+    """All of what `make` runs. The killed batch ends in the bits of a training that nobody disturbed."""
+    process = start(copy, "config/quick.yaml", target="all")
+
+    def trained():
+        return list(copy.folder.glob("results/quick/runs/**/record.json"))
+
+    cluster.wait(lambda: len(trained()) > 3)
+    killed, *_ = cluster.jobs("RUNNING", "train")
+    cluster.slurm("scancel", killed)
+    before = len(trained())
+    cluster.wait(lambda: len(trained()) > before + 10, seconds=900)
+    node = cluster.slurm("hostname", "-s").strip()
+    cluster.slurm("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+    cluster.wait(lambda: cluster.jobs("PENDING") and not cluster.jobs("RUNNING"), seconds=900)
+    assert process.poll() is None
+    cluster.slurm("scontrol", "update", f"nodename={node}", "state=resume")
+    assert "Trying to restart job" in finish(process)
+    assert len(cluster.jobs("all", "train")) > len(cluster.jobs("all", "evaluate"))  # one was submitted twice
+    assert (copy.folder / "results/quick/report.html").exists()
+    copy.run("python", "-m", "bench.check", "config/quick.yaml", "--strict")  # every run finished, every record sound
+    again = Checkout(tmp_path / "again")
+    chosen = {"likelihood/aae", "clustering/mmd", "semi_supervised/vae", "latent_2d/aae"}
+    again.run("python", "-m", "bench.train", "config/quick.yaml", *sorted(chosen), "--threads", "1")
+    alone = again.results("quick")
+    assert len(alone) > 10
+    together = copy.results("quick")
+    assert {name: together[name] for name in alone} == alone
 
 
 def test_a_job_that_slurm_kills_is_submitted_again_and_goes_on_from_its_checkpoint(cluster, copy, tmp_path):
