@@ -45,7 +45,12 @@ plan: .venv/ready
 .PHONY: report
 report: .venv/ready
 	@python -m bench.collect $(CONFIG) $(RESULTS)/metrics.csv
-	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html
+	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html --jobs $(CORES)
+
+# Whether results are whole and belong together: records, measurements, models, the table.
+.PHONY: check
+check: .venv/ready
+	@python -m bench.check $(CONFIG)
 
 # The trials of the config's `tuning` section, chosen on validation images.
 .PHONY: tune

@@ -152,7 +152,8 @@ rule report:
         done=touch(JOBS.done["results", "report"]),
     log:
         f"{OUT}/logs/report.log",
+    threads: 8
     params:
         config=CONFIG,
     shell:
-        "python -m bench.report {params.config:q} {input.metrics:q} {output.page:q} > {log:q} 2>&1"
+        "python -m bench.report {params.config:q} {input.metrics:q} {output.page:q} --jobs {threads} > {log:q} 2>&1"

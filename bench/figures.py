@@ -7,6 +7,7 @@ A figure whose inputs have not changed is kept; so are those of codes that are n
 import argparse
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import matplotlib
@@ -32,6 +33,16 @@ def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folde
     """`write` for the figures of an experiment, in a folder of its name."""
     with matplotlib.rc_context(STYLE):
         return write(drawings(config, table, experiment, runs), folder / experiment)
+
+
+def make_all(config: Config, table: pd.DataFrame, runs: Path, folder: Path, jobs: int = 1) -> dict[str, dict]:
+    """`make` for every experiment, `jobs` of them at once; by experiment."""
+    names = experiments(config, table)
+    if jobs == 1 or len(names) < 2:
+        return {name: make(config, table, name, runs, folder) for name in names}
+    with ProcessPoolExecutor(min(jobs, len(names))) as pool:
+        asked = {name: pool.submit(make, config, table, name, runs, folder) for name in names}
+        return {name: future.result() for name, future in asked.items()}
 
 
 def make_ranks(config: Config, blocks: pd.DataFrame, folder: Path) -> dict:

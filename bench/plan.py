@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from bench.rehearsal import Timing
 
 CLASSES = 10
-# The seconds that an evaluation takes on one core of SPEED, by the model and the 10,000 test images of
-# config/mnist.yaml. `bench.evaluate` notes what its own took.
-MEASURING = {"likelihood": 5.0, "latent": 7.0, "decomposition": 2.0, "ais": 75.0}
-OTHERS = 0.2
-CHUNK = 1.4  # 10,000 samples more
-SPEED = 100e9  # multiplications and additions of float32 a second, in a product of large matrices
+# The seconds that an evaluation takes on one core of SPEED: whatever the data, and for the model and the 10,000 test
+# images of config/mnist.yaml. `bench.evaluate` notes what its own took.
+MEASURING = {"likelihood": (0.2, 4.0), "latent": (0.2, 5.5), "decomposition": (0.2, 1.0), "ais": (1.0, 80.0)}
+OTHERS = 0.01, 0.12
+SAMPLES = 1.7  # 10,000 samples more, or those of a milestone
+SPEED = 175e9  # multiplications and additions of float32 a second, in a product of large matrices
 TEST_IMAGES = {"digits": 300, "mnist": 10_000, "svhn": 26_032, "tfd": 800}
 WEIGHTS = 3_584_000  # of that model
 
@@ -78,10 +78,12 @@ def _by_size(s: Settings) -> float:
         "likelihood": images * pixels * s.parzen_samples[0] / 10_000,
         "ais": parameters(s) / WEIGHTS,  # a fixed number of images, through the decoder
     }
-    seconds = sum(scale[name] * MEASURING.get(name, OTHERS) for name in s.evaluations)
+    constants = {name: MEASURING.get(name, OTHERS) for name in s.evaluations}
+    seconds = sum(fixed + scale[name] * each for name, (fixed, each) in constants.items())
     if "likelihood" in s.evaluations:
-        seconds += sum(CHUNK * images * pixels * n / 10_000 for n in s.parzen_samples[1:])
-    return seconds + 0.1
+        more = sum(s.parzen_samples[1:]) / 10_000 + len(s.milestones) * s.parzen_samples[0] / 20_000
+        seconds += SAMPLES * images * pixels * more
+    return seconds + sum(OTHERS)  # the codes
 
 
 def of_here(record: dict) -> bool:

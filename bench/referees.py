@@ -169,12 +169,23 @@ def applicable(prior: Prior) -> dict[str, Callable[[Tensor, Prior], float]]:
     return {referee.__name__: referee for referee in chosen}
 
 
+class Floor(NamedTuple):
+    """A referee's judgements of sets of prior samples, and the random state that they leave."""
+
+    values: np.ndarray
+    state: Tensor
+
+
+# Methods that share a prior, a seed and a number of codes share their floors: the larger part of the work.
+_floors: dict[tuple, dict[str, Floor]] = {}
+
+
 @torch.no_grad
 def referees(codes: Float[Tensor, "n D"], prior: Prior, seed: int, draws: int = 4) -> dict[str, Judgement]:
     """Every applicable discrepancy of the codes, and of `draws` sets of as many prior samples.
 
     Codes are compared in random order. The global random state is left as it was; the same seed gives
-    the same numbers.
+    the same numbers, whatever was judged before.
 
     Raises:
         ValueError: fewer than 100 codes, codes that are not finite, or fewer than two draws.
@@ -182,12 +193,18 @@ def referees(codes: Float[Tensor, "n D"], prior: Prior, seed: int, draws: int = 
     if len(codes) < 100 or not codes.isfinite().all() or draws < 2:
         raise ValueError("referees need at least 100 finite codes and two draws")
     prior = copy.deepcopy(prior).cpu().float()
+    shape = tuple(buffer.numpy().tobytes() for buffer in (prior.weights, prior.means, prior.scale_tril))
+    known = _floors.setdefault((shape, len(codes), seed, draws), {})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         z = codes.detach().cpu().float()[torch.randperm(len(codes))]
         null = [prior.sample(len(z)) for _ in range(draws)]
         found = {}
         for name, referee in applicable(prior).items():
-            floors = np.array([referee(y, prior) for y in null])
-            found[name] = Judgement(float(referee(z, prior)), float(floors.mean()), float(floors.std(ddof=1)))
+            if name not in known:
+                values = np.array([referee(y, prior) for y in null])
+                known[name] = Floor(values, torch.get_rng_state())
+            torch.set_rng_state(known[name].state)
+            floor = known[name].values
+            found[name] = Judgement(float(referee(z, prior)), float(floor.mean()), float(floor.std(ddof=1)))
     return found

@@ -23,7 +23,7 @@ from bench.measurements import measurements
 from bench.published import PAPER, against_published, settings
 from bench.rendering import Table, to_markdown
 from bench.runs import read
-from bench.tables import experiments, title
+from bench.tables import title
 
 TEMPLATES = Path(__file__).parent / "templates"
 BUDGET = 9_500_000  # bytes of pictures, so that the page stays below 15 MB in base64
@@ -132,13 +132,15 @@ def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
     }
 
 
-def render(config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str) -> tuple[str, dict]:
-    """The page, and the tables it shows by name; tables/ and figures/ are written beside it."""
+def render(
+    config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str, jobs: int = 1
+) -> tuple[str, dict]:
+    """The page, and the tables it shows by name; tables/ and figures/ are written beside it, by `jobs` processes."""
     cells = tables.summary(config, table)
-    written = tables.write_tables(config, table, output.parent / "tables")
+    written = tables.write_tables(config, table, cells, output.parent / "tables")
     content, shown = [], []
-    for experiment in experiments(config, table):
-        made = figures.make(config, table, experiment, metrics.parent / "runs", output.parent / "figures")
+    drawn = figures.make_all(config, table, metrics.parent / "runs", output.parent / "figures", jobs)
+    for experiment, made in drawn.items():
         images = pictures(output.parent / "figures", experiment, made)
         shown += images
         content.append(
@@ -205,13 +207,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("config")
     parser.add_argument("metrics", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--jobs", type=int, default=1, help="processes that draw (default: 1)")
     arguments = parser.parse_args(argv)
     try:
         config, _, _ = read(arguments.config)
         table = tables.read_metrics(arguments.metrics)
         path = explain.config_path(arguments.config, config)
         with redirect_stdout(sys.stderr):  # what libraries say when imported
-            page, written = render(config, table, arguments.metrics, arguments.output, path)
+            page, written = render(config, table, arguments.metrics, arguments.output, path, arguments.jobs)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

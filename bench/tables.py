@@ -27,6 +27,7 @@ SUMMARY = (
     "split", "seeds_finished", "seeds", "best", "note",
 )  # fmt: skip
 RUN = ["experiment", "method", "seed"]
+READ = (*RUN, "metric", "value", "standard_error", "n", "split", "status", "reason", "epoch")
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
@@ -93,15 +94,18 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
     and those that a test cannot tell from it; `note` says why a number, or a seed's, is not there.
     """
     rows = []
+    narrow = table[[name for name in READ if name in table]]
     for experiment in experiments(config, table):
-        own = table[table["experiment"] == experiment]
+        own = narrow[narrow["experiment"] == experiment]
         runs = own.drop_duplicates(RUN)
+        runs_of = {method: runs[runs["method"] == method] for method in methods(config, own, experiment)}
         for metric in sorted(own["metric"].dropna().unique(), key=order):
             values = own[own["metric"] == metric]
-            competing = scores(table, experiment, metric).filter(list(config.methods))  # not the controls
+            competing = scores(values, experiment, metric).filter(list(config.methods))  # not the controls
             best = best_methods(competing, runs, describe(metric).higher_is_better)
-            for method in methods(config, table, experiment):
-                of_method, asked = values[values["method"] == method], runs[runs["method"] == method]
+            by_method = dict(iter(values.groupby("method")))
+            for method, asked in runs_of.items():
+                of_method = by_method.get(method, values[:0])
                 x = of_method["value"].to_numpy(float)
                 interval = mean_interval(x)
                 lacking = asked[~asked["seed"].isin(of_method["seed"])]
@@ -229,11 +233,10 @@ def write_table(content: Table, folder: Path, csv: str | None = None) -> None:
     store.write(folder / f"{content.name}.tex", to_latex(content))
 
 
-def write_tables(config: Config, table: pd.DataFrame, folder: Path) -> dict[str, Table]:
-    """Every table of a result set in a folder; returned by name."""
+def write_tables(config: Config, table: pd.DataFrame, cells: pd.DataFrame, folder: Path) -> dict[str, Table]:
+    """Every table of a result set, of which `cells` is the summary, in a folder; returned by name."""
     from bench import published
 
-    cells = summary(config, table)
     found = {}
     for experiment in experiments(config, table):
         own = cells[cells["experiment"] == experiment]
@@ -262,7 +265,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         config, _, _ = read(arguments.config)
-        written = write_tables(config, read_metrics(arguments.metrics), arguments.folder)
+        table = read_metrics(arguments.metrics)
+        written = write_tables(config, table, summary(config, table), arguments.folder)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

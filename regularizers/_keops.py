@@ -14,7 +14,6 @@ import sys
 import tempfile
 from functools import lru_cache
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -54,7 +53,6 @@ def has_gpu() -> bool:
     return bool(pykeops.config.gpu_available)
 
 
-@torch.compiler.disable
 def keops_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel, gradient: bool = True) -> tuple[Tensor, ...]:
     """Σ_{i≠j} k(|z_i - z_j|²), a scalar, and its gradient (n, D), like `dense_pair_sum`.
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench import config as configs
-from bench import data, plan, rehearsal, store, train
+from bench import data, evaluate, plan, rehearsal, store, train
 from bench.provenance import processor
 from bench.rehearsal import Unable, rehearse
 from bench.runs import Results, Run, expand
@@ -157,3 +157,36 @@ def test_runs_of_a_cell_in_another_folder_count(tmp_path):
     store.write_json(tmp_path / "elsewhere/runs" / run.id / "record.json", record)
     found = plan.Plan(results, [results.folder, tmp_path / "elsewhere"])
     assert found.seconds(Run(run.experiment, run.method, 9, run.settings)) == (77.0, "cell")
+
+
+def test_the_time_of_an_evaluation_is_planned_within_a_factor_of_two(digits, tmp_path):
+    ratios = {}
+    for name in ("likelihood/ae", "likelihood/mmd", "latent_2d/mmd"):
+        run = other(QUICK[name], epochs=1)
+        train.record(run, tmp_path / name, lambda: replace(digits))
+        planned = plan.measuring(run.settings)
+        before = time.process_time()
+        evaluate.evaluate(run, replace(digits), tmp_path / name)
+        ratios[name] = planned / (time.process_time() - before)
+    assert 0.5 < statistics.median(ratios.values()) < 2, ratios
+    assert all(0.25 < ratio < 4 for ratio in ratios.values()), ratios
+
+
+def test_an_evaluation_that_was_timed_here_is_planned_by_its_like(tmp_path):
+    results = Results(config_of(TINY, tmp_path), tmp_path)
+    run = results.runs[0]
+    timing = {"device": "cpu", "machine": "another", "parzen_samples": [10_000]}
+    timing |= {"seconds": {"codes": 3.0, "reconstruction": 4.0, "likelihood": 50.0}}
+    path = results.path(run, "timing.json")
+    store.write_json(path, timing)
+    assert plan.Plan(results).measuring(run)[1] == "size"
+    store.write_json(path, timing | {"machine": processor()})
+    found = plan.Plan(results)
+    assert found.measuring(run) == (7.0, "cell")
+    assert found.measuring(replace(run, seed=9)) == (7.0, "cell")
+    more = other(run, evaluations=["reconstruction", "latent"])
+    assert plan.measuring(more.settings, timing) == pytest.approx(
+        7.0 + plan.measuring(other(run, evaluations=["latent"]).settings), rel=0.5
+    )
+    longer = other(run, evaluations=["likelihood"], parzen_samples=[10_000, 100_000]).settings
+    assert plan.measuring(longer, timing) != 53.0

@@ -1,5 +1,6 @@
 """Referees pass codes that are the prior's, and each notices what it is there to notice."""
 
+import functools
 import math
 
 import pytest
@@ -119,3 +120,25 @@ def test_kernel_distances_of_a_translation_are_known():
     assert r.energy(z, prior) == pytest.approx(2 * (far.mean() - near.mean()).item(), abs=0.06)
     kernel = [(2 / (2 + d.square())).mean().item() for d in (near, far)]
     assert r.mmd(z, prior) == pytest.approx(2 * (kernel[0] - kernel[1]), abs=0.02)
+
+
+def test_floors_known_from_another_method_change_nothing(monkeypatch):
+    """Bit by bit, though only the first judgement of a prior and a seed computes its floors."""
+    prior = Petals()
+    first, second = prior.sample(300), prior.sample(300) * 1.5
+    calls = []
+
+    @functools.wraps(r.ks)
+    def counted(*arguments, f=r.ks):
+        calls.append(arguments)
+        return f(*arguments)
+
+    monkeypatch.setattr(r, "ks", counted)
+    monkeypatch.setattr(r, "_floors", {})
+    fresh = r.referees(second, prior, seed=3)
+    assert len(calls) == 5
+    monkeypatch.setattr(r, "_floors", {})
+    r.referees(first, prior, seed=3)
+    assert r.referees(second, prior, seed=3) == fresh
+    assert len(calls) == 11
+    assert r.referees(second, prior, seed=4)["ks"].floor != fresh["ks"].floor

@@ -96,6 +96,7 @@ def test_the_smoke_benchmark_runs_on_slurm_and_asks_for_its_gpu(cluster, copy):
     assert asked.count("gpu:1") == 2  # the training and the evaluation
 
 
+@pytest.mark.timeout(2400)
 def test_the_quick_benchmark_runs_on_slurm_through_a_killed_job_and_a_drained_node(cluster, copy, tmp_path):
     """All of what `make` runs. The killed batch ends in the bits of a training that nobody disturbed."""
     process = start(copy, "config/quick.yaml", target="all")

@@ -109,13 +109,13 @@ def test_one_seed_prints_no_spread(tmp_path):
 
 def test_the_program_writes_every_form(results, tmp_path):
     config, table, _ = results
-    written = tables.write_tables(config, table, tmp_path)
+    written = tables.write_tables(config, table, tables.summary(config, table), tmp_path)
     expected = {"likelihood", "likelihood_details", "style", *published.PAPER}
     assert expected <= set(written)
     for name in written:
         assert all((tmp_path / f"{name}.{suffix}").stat().st_size for suffix in ("csv", "md", "tex"))
     again = tmp_path / "again"
-    tables.write_tables(config, table, again)
+    tables.write_tables(config, table, tables.summary(config, table), again)
     assert all((again / p.name).read_bytes() == p.read_bytes() for p in tmp_path.iterdir() if p.is_file())
 
 
@@ -123,7 +123,7 @@ def test_latex_compiles(results, tmp_path):
     if not shutil.which("pdflatex"):
         pytest.skip("pdflatex is not installed")
     config, table, _ = results
-    names = tables.write_tables(config, table, tmp_path)
+    names = tables.write_tables(config, table, tables.summary(config, table), tmp_path)
     body = "\n".join(rf"\input{{{name}}}" for name in names)
     text = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{body}\end{{document}}"
     (tmp_path / "all.tex").write_text(text)
