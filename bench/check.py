@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench import collect, store
-from bench.config import Config, ConfigError
+from bench.config import ConfigError
 from bench.runs import Run, read
+from bench.schema import Config
 
 STATUSES = ("ok", "unsupported", "diverged", "failed", "timeout", "out of memory", "crashed")
 Text = Annotated[str, Field(min_length=1)]

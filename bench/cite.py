@@ -13,8 +13,9 @@ from pathlib import Path
 
 import regularizers
 from bench import published
-from bench.config import Config, ConfigError
+from bench.config import ConfigError
 from bench.runs import read
+from bench.schema import Config
 from bench.sources import NAMES
 
 REFERENCES = Path(regularizers.__file__).parent / "references.bib"

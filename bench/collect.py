@@ -12,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 from bench import store
-from bench.config import Config, ConfigError
+from bench.config import ConfigError
 from bench.convergence import convergence
 from bench.runs import Run, read
+from bench.schema import Config
 
 COLUMNS = (
     "preset", "experiment", "method", "seed", "metric", "value", "standard_error", "n", "split", "status",

@@ -15,13 +15,14 @@ import torch
 
 from bench import data, store
 from bench.classification import neighbour_probe
-from bench.config import Config, ConfigError, Settings
+from bench.config import ConfigError
 from bench.controls import classification_controls, clustering_controls, likelihood_controls, random_codes
 from bench.evaluation import CHUNK, Measurement, parzen_measurements
 from bench.fingerprint import fingerprint
 from bench.labels import labelled_subset
 from bench.model import Autoencoder
 from bench.runs import expand, read
+from bench.schema import Config, Settings
 from bench.seeds import stream
 from bench.sources import DataError
 

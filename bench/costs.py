@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pandas as pd
 
-from bench.config import Config
 from bench.metrics import metric as describe
 from bench.published import settings
 from bench.rendering import Entry, Table, number, spread, table
+from bench.schema import Config
 from bench.tables import RUN, methods, scores, title
 from bench.verdicts import words
 

@@ -11,8 +11,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from bench import store
-from bench.config import Config
 from bench.fingerprint import fingerprint
+from bench.schema import Config
 
 STYLE = {
     "font.size": 9,

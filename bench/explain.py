@@ -11,12 +11,13 @@ import pandas as pd
 
 from bench import collect, store
 from bench import config as configs
-from bench.config import Config, ConfigError, unknown
+from bench.config import ConfigError
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.published import settings
 from bench.rendering import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.runs import read
+from bench.schema import Config, unknown
 from bench.tables import RUN, failure, title
 
 FACTS = {

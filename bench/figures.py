@@ -14,9 +14,10 @@ import matplotlib
 import pandas as pd
 
 from bench import figures_codes, figures_ranks, figures_scores, store
-from bench.config import Config, ConfigError, unknown
+from bench.config import ConfigError
 from bench.drawing import STYLE, Drawing, LeftOut, looks, save
 from bench.runs import read
+from bench.schema import Config, unknown
 from bench.tables import experiments, read_metrics, title
 
 

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from torch.distributions import MultivariateNormal
 
 from bench import data
-from bench.config import Config, Settings
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest
 from bench.model import Autoencoder
 from bench.pictures import PAIRS, SIDE, STEPS, STYLES, quantiles
 from bench.published import settings
+from bench.schema import Config, Settings
 from bench.sources import NAMES, DataError
 from bench.tables import RUN, methods, title
 from regularizers import Prior

@@ -6,8 +6,8 @@ from textwrap import fill
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.config import Config
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest, looks
+from bench.schema import Config
 from bench.statistics import Ranking, rank
 from bench.tables import title
 

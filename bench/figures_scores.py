@@ -12,12 +12,12 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bench.config import TUNING, Config
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.published import settings
 from bench.runs import EVALUATION_SETTINGS
+from bench.schema import TUNING, Config
 from bench.statistics import mean_interval
 from bench.tables import RUN, heading, methods, scores, title
 

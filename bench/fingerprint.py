@@ -12,7 +12,7 @@ PACKAGES = ("bench", "regularizers")
 
 # These decide which runs there are and where their files lie, not what they compute: what they
 # would change in a result shows in its settings, so editing them retrains nothing.
-NEUTRAL = ("config", "runs", "store", "fingerprint", "provenance")
+NEUTRAL = ("config", "schema", "runs", "store", "fingerprint", "provenance")
 
 # Where the distribution that pip knows has another name than the package that code imports.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "scikit_posthocs": "scikit-posthocs", "yaml": "pyyaml"}

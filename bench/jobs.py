@@ -7,9 +7,10 @@ from pathlib import Path
 
 from bench import config as configs
 from bench import store
-from bench.config import TUNING, ConfigError
+from bench.config import ConfigError
 from bench.fingerprint import fingerprint
 from bench.runs import Results, Run, batches
+from bench.schema import TUNING
 
 # Where a stage starts over, the later ones do.
 STAGES = ("train", "evaluate", "collect", "report")

@@ -7,10 +7,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 import regularizers
-from bench.config import Config, Settings
 from bench.metrics import metric as describe
 from bench.published import settings
 from bench.rendering import Entry, Table, spread, table
+from bench.schema import Config, Settings
 from bench.tables import RUN, anchor, failure, title
 from bench.verdicts import headline
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from bench import priors
-from bench.config import Settings
+from bench.schema import Settings
 from bench.seeds import stream
 from regularizers import Point, Prior, Simplex, rms
 

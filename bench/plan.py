@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import store
-from bench.config import ConfigError, Settings
+from bench.config import ConfigError
 from bench.provenance import machine, processor
 from bench.runs import TIMING, Results, Run, read
+from bench.schema import Settings
 from bench.sources import NAMES
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench import config as configs
-from bench.config import Config, ConfigError, Settings
+from bench.config import ConfigError
 from bench.metrics import metric as describe
 from bench.rendering import DASH, Entry, Table, spread
+from bench.schema import Config, Settings
 from bench.statistics import verdict
 from bench.tables import anchor, title
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 
-from bench.config import Settings
 from bench.data import Dataset, Split
 from bench.objective import Unsupported
 from bench.runs import Run
+from bench.schema import Settings
 from bench.sources import NAMES
 from bench.train import time_limit
 from bench.training import Diverged, Stopped, Training

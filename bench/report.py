@@ -17,12 +17,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from bench import cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
-from bench.config import TUNING, Config, ConfigError
+from bench.config import ConfigError
 from bench.config import seeds as seeds_of
 from bench.measurements import measurements
 from bench.published import PAPER, against_published, settings
 from bench.rendering import Table, to_markdown
 from bench.runs import read
+from bench.schema import TUNING, Config
 from bench.tables import title
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench import config as configs
 from bench import store
-from bench.config import Config, ConfigError, Settings
+from bench.config import ConfigError
 from bench.fingerprint import fingerprint
+from bench.schema import Config, Settings, unknown
 
 # What is done with a trained model does not make it another one.
 EVALUATION_SETTINGS = {"evaluations", "parzen_samples", "timeout"}
@@ -185,6 +186,6 @@ def select(runs: list[Run], patterns: list[str]) -> list[Run]:
     for pattern in patterns:
         found = [r for r in runs if r.id == pattern or r.id.startswith((f"{pattern}/", f"{pattern}-"))]
         if not found:
-            raise ConfigError(configs.unknown(pattern, sorted({run.cell for run in runs})))
+            raise ConfigError(unknown(pattern, sorted({run.cell for run in runs})))
         chosen += found
     return chosen if patterns else runs

@@ -5,11 +5,11 @@ import math
 import pandas as pd
 
 from bench import explain
-from bench.config import TUNING, Config
 from bench.metrics import metric as describe
 from bench.published import published
 from bench.rendering import Entry, Table, entry, number, spread, table
 from bench.rendering import seconds as duration
+from bench.schema import TUNING, Config
 from bench.statistics import compare, holm, rank
 from bench.tables import RUN, anchor, experiments, failure, methods, scores, title
 from bench.verdicts import Answer, headline, words

@@ -14,11 +14,12 @@ import pandas as pd
 from scipy import stats
 
 from bench import store
-from bench.config import Config, ConfigError
+from bench.config import ConfigError
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.rendering import DASH, Entry, Table, number, spread, to_csv, to_latex, to_markdown
 from bench.runs import read
+from bench.schema import Config
 from bench.statistics import mean_interval
 
 ALPHA = 0.05

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import torch
 
 from bench import data
-from bench.config import Optimizer, Settings
 from bench.labels import labelled_subset
 from bench.model import Autoencoder
 from bench.objective import Batch, Encoded, Objective
 from bench.provenance import tensor_hash
 from bench.runs import Run
+from bench.schema import Optimizer, Settings
 from bench.seeds import stream
 from regularizers import Regularizer
 

@@ -13,11 +13,12 @@ import pandas as pd
 import yaml
 
 from bench import collect, store
-from bench.config import TUNING, Config, ConfigError, changes, trial_name
+from bench.config import ConfigError, changes, trial_name
 from bench.metrics import metric as describe
 from bench.rendering import Entry, Table, number, spread, table
 from bench.rendering import seconds as duration
 from bench.runs import read
+from bench.schema import TUNING, Config
 from bench.tables import RUN, anchor, failure, title
 
 COLUMNS = (

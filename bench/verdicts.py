@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from bench.config import Config
 from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.rendering import number
+from bench.schema import Config
 from bench.statistics import Comparison, compare, holm
 from bench.tables import experiments, scores, title
 

@@ -61,6 +61,17 @@ class Kernel:
         """
         raise NotImplementedError
 
+    def sweep(self, r2: Float[Tensor, "m n"], work: Float[Tensor, "2 m n"]) -> tuple[Float[Tensor, ""], Tensor]:
+        """The two of `profile`, scale after scale in the same memory: faster for large blocks."""
+        total, slope = r2.new_zeros(()), work[1].zero_()
+        for scale, weight in self.ladder():
+            total += self.term(r2, scale, weight, work[0], slope)
+        return total, slope
+
+    def term(self, r2: Tensor, scale: float, weight: float, work: Tensor, slope: Tensor) -> Float[Tensor, ""]:
+        """Σ w_s k_s(r²) over a block; its dk_s/dr² is added to `slope`, `work` is overwritten."""
+        raise NotImplementedError
+
     def values(self, r2: Tensor) -> Tensor:
         """k(r²), elementwise."""
         raise NotImplementedError
@@ -80,6 +91,11 @@ class SquaredExponential(Kernel):
     def profile(self, r2, slope):
         rates, w, wt = constants(self, r2.dtype, r2.device)
         return weigh(r2.mul_(rates).exp_(), w, wt if slope else None)
+
+    def term(self, r2, scale, weight, work, slope):
+        b = torch.mul(r2, -0.5 / scale, out=work).exp_()
+        slope.add_(b, alpha=-0.5 / scale * weight)
+        return weight * b.sum()
 
     def coefficients(self):
         return [-0.5 / s for s in self.scales], self.weights, [-0.5 / s * w for s, w in self.ladder()]
@@ -108,6 +124,11 @@ class InverseMultiquadric(Kernel):
         b = r2.add_(s).reciprocal_()
         total, _ = weigh(b, ws)
         return total, weigh(b.square_(), None, minus_ws)[1] if slope else None
+
+    def term(self, r2, scale, weight, work, slope):
+        b = torch.add(r2, scale, out=work).reciprocal_()
+        slope.addcmul_(b, b, value=-scale * weight)
+        return scale * weight * b.sum()
 
     def coefficients(self):
         return self.scales, [s * w for s, w in self.ladder()], [-s * w for s, w in self.ladder()]

@@ -11,6 +11,9 @@ from regularizers._kernels import Kernel
 
 # kernel values held at once: in float32 the 2 MB measured best on a CPU (the processor cache), or 256 MB of a GPU
 BLOCK = {"cpu": 2**19, "cuda": 2**26}
+# From so many codes on, several scales are swept one after the other, in smaller blocks: 1.3 to 1.7 times as fast for
+# 10,000 codes. Below, fewer and larger operations are.
+SWEPT, SWEPT_BLOCK = 2048, 2**17
 
 
 class ValueWithGradient(torch.autograd.Function):
@@ -69,17 +72,22 @@ def dense_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel, gradient: bool = Tru
     least = (torch.finfo(precise.dtype).eps * norm.max()).clamp(min=torch.finfo(z.dtype).tiny)
     total = z.new_zeros((), dtype=torch.float64)
     moments = z.new_zeros(n, z.shape[1] + 1, dtype=torch.float64)
-    size = max(16, int((BLOCK.get(z.device.type, BLOCK["cpu"]) / S) ** 0.5))
-    workspace = z.new_empty(S * min(size, n) ** 2)
+    swept = gradient and n > SWEPT and S > 1 and not z.is_cuda
+    held = SWEPT_BLOCK * S if swept else BLOCK.get(z.device.type, BLOCK["cpu"])
+    size = max(16, int((held / S) ** 0.5))
+    workspace = z.new_empty((2 if swept else S) * min(size, n) ** 2)
     for i in range(0, n, size):
         for j in range(i, n, size):
             rows, columns = slice(i, min(i + size, n)), slice(j, min(j + size, n))
-            shape = (S, rows.stop - i, columns.stop - j)
-            r2 = workspace[: shape[0] * shape[1] * shape[2]].view(shape)
+            shape = (2 if swept else S, rows.stop - i, columns.stop - j)
+            work = workspace[: shape[0] * shape[1] * shape[2]].view(shape)
             distances = (left[rows] @ right[columns].mT).clamp_(min=least)
             if i == j:
                 distances.fill_diagonal_(0)
-            value, slope = kernel.profile(r2.copy_(distances.expand(shape)), gradient)
+            if swept:
+                value, slope = kernel.sweep(distances, work)
+            else:
+                value, slope = kernel.profile(work.copy_(distances.expand(shape)), gradient)
             total += value if i == j else 2 * value
             if slope is None:
                 continue

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench import config as configs
-from bench import train
+from bench import schema, train
 from bench.config import ConfigError, load
 from tests.checkout import ROOT, TINY
 
@@ -158,7 +158,7 @@ scalars = st.one_of(
     st.sampled_from(["mmd", "digits", "all", "z", "y", "label", "1e3", "é", "\u202e", "\x00", "joint", "gaussian"]),
     st.dates(), st.binary(max_size=5),
 )  # fmt: skip
-keys = st.one_of(st.sampled_from([*configs.Settings.model_fields, *configs.Config.model_fields, "z", "y"]), scalars)
+keys = st.one_of(st.sampled_from([*schema.Settings.model_fields, *schema.Config.model_fields, "z", "y"]), scalars)
 values = st.recursive(
     scalars, lambda v: st.one_of(st.lists(v, max_size=4), st.dictionaries(keys, v, max_size=4)), max_leaves=12
 )

@@ -5,8 +5,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from bench import controls, parzen
-from bench.config import Settings
 from bench.model import Autoencoder
+from bench.schema import Settings
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from bench import data, evaluation
-from bench.config import Settings
 from bench.control_rows import rows as control_rows
 from bench.runs import Run
+from bench.schema import Settings
 from bench.trained import Trained
 from bench.training import Training
 

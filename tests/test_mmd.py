@@ -13,7 +13,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 from bench.priors import Gaussian, OneHot, Petals, SwissRoll, labelled, product
-from regularizers import Point, Prior, Product, Simplex
+from regularizers import Point, Prior, Product, Simplex, _pairs
 from regularizers._kernels import KERNELS, ladder
 from regularizers._mixture import Embedding, expectation
 from regularizers._variance import closed_null_variance, sampled_null_variance
@@ -376,3 +376,18 @@ for kernel in ("imq", "energy"):
     for dense, keops in zip(*results):
         torch.testing.assert_close(dense, keops, atol=1e-5, rtol=1e-5)
 """
+
+
+@pytest.mark.parametrize("kernel", ["imq", "gaussian"])
+@pytest.mark.parametrize("D", [2, 8])
+def test_sweeping_the_scales_changes_nothing_but_rounding(kernel, D, monkeypatch):
+    prior = Gaussian(D)
+    z = torch.randn(700, D)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
+        at_once = _pairs.dense_pair_sum(z.to(dtype), ladder(prior, kernel))
+        with monkeypatch.context() as patch:
+            patch.setattr(_pairs, "SWEPT", 100)
+            swept = _pairs.dense_pair_sum(z.to(dtype), ladder(prior, kernel))
+        for a, b in zip(at_once, swept, strict=True):
+            torch.testing.assert_close(b, a, rtol=tolerance, atol=tolerance * float(a.abs().max()))
+            assert not torch.equal(a, b)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import one_hot, softplus
 
-from bench.config import Settings
 from bench.model import Autoencoder
 from bench.objective import Batch, Objective, Unsupported
+from bench.schema import Settings
 
 Y = {"head": "categorical", "prior": "one_hot", "dim": 3}
 Z = {"prior": "gaussian", "dim": 2}

@@ -139,7 +139,7 @@ EDITS = {
         set(),
     ),
     "a default of the program": (
-        "bench/config.py",
+        "bench/schema.py",
         lambda s: s.replace(b"momentum: Share = 0.9", b"momentum: Share = 0.8").replace(
             b"separation_margin: Amount = 1.0", b"separation_margin: Amount = 2.0"
         ),

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from bench import config as configs
-from bench import data, store, train
+from bench import data, schema, store, train
 from bench.evaluate import evaluate
 from bench.runs import Run, expand
 from bench.training import Diverged, Stopped, Training, steps
@@ -239,7 +239,7 @@ def test_joint_and_alternating_steps_come_from_the_schedule_alone():
 
 
 def test_nobody_asks_a_method_for_its_name():
-    names = set(configs.regularizers()) | {run.method for run in RUNS}
+    names = set(schema.regularizers()) | {run.method for run in RUNS}
     for name in ("training", "train", "objective", "model", "runs", "jobs"):
         text = (ROOT / "bench" / f"{name}.py").read_text()
         assert not [n for n in names if f'"{n}"' in text]
@@ -415,7 +415,7 @@ def test_data_that_cannot_be_read_is_one_line_and_exit_2(what, tmp_path, capsys,
 def test_a_diverging_loss_on_the_last_batch_is_no_row_of_the_history(fresh):
     run = METHODS["likelihood/ae"]
     hot = run.settings.model_copy(
-        update={"optimizers": {"reconstruction": configs.Optimizer(name="sgd", lr=1e3)}, "output": "linear"}
+        update={"optimizers": {"reconstruction": schema.Optimizer(name="sgd", lr=1e3)}, "output": "linear"}
     )
     training = Training(Run("likelihood", "ae", 0, hot), fresh())
 

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from bench import config as configs
-from bench.config import TUNING, ConfigError, load
+from bench.config import ConfigError, load
 from bench.convergence import convergence
 from bench.costs import cost_table, milestones, time_to
 from bench.figures_scores import with_defaults
 from bench.runs import expand, read
+from bench.schema import TUNING
 from bench.tuning import chosen_settings, ledger, main, stability_table, tuned_table
 from tests.checkout import TINY
 

@@ -10,11 +10,11 @@ from torch.distributions import Independent, Normal
 from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.config import Settings
 from bench.data import Dataset, Split
 from bench.model import Autoencoder
 from bench.perf.timing import now
 from bench.runs import Run
+from bench.schema import Settings
 from bench.sources import NAMES
 from bench.training import Stopped, Training
 from regularizers import Point, load

@@ -17,11 +17,11 @@ import argparse
 import torch
 
 from bench import config as configs
-from bench.config import Settings
 from bench.data import Dataset
 from bench.perf.rival import MODELS, Pythae
 from bench.perf.steps import BareSteps, RealSteps, images, products
 from bench.perf.timing import machine, turns, write
+from bench.schema import Settings
 
 METHODS = ("ae", "vae", "aae", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
 # The network's config, how many images an epoch has, and the factor for `steps`. Twelve batches are an epoch of
