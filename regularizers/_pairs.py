@@ -11,7 +11,7 @@ from regularizers._kernels import Kernel
 
 # kernel values held at once: in float32 the 2 MB measured best on a CPU (the processor cache), or 256 MB of a GPU
 BLOCK = {"cpu": 2**19, "cuda": 2**26}
-# From so many codes on, several scales are swept one after the other, in smaller blocks: 1.3 to 1.7 times as fast for
+# From so many codes on, several scales are swept one after the other, in smaller blocks: 1.2 to 1.6 times as fast for
 # 10,000 codes. Below, fewer and larger operations are.
 SWEPT, SWEPT_BLOCK = 2048, 2**17
 
