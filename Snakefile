@@ -18,6 +18,10 @@ try:
     JOBS = Jobs(workflow.configfiles, config)
     if workflow.is_main_process:
         JOBS.prepare()
+        if holder := JOBS.holder():
+            print(f"{JOBS.results.folder}: a living Snakemake works on it, {holder}", file=sys.stderr)
+            if "--unlock" in sys.argv:
+                raise SystemExit(75)
 except (ConfigError, DiskFull) as error:
     # A user's mistake deserves its message, not a traceback through this file.
     print(error, file=sys.stderr)
@@ -29,6 +33,10 @@ CONFIG = str(JOBS.file)
 
 # Built from latentbench.def; used where Snakemake is told to: --software-deployment-method apptainer
 container: "latentbench.sif"
+
+
+onstart:
+    JOBS.hold()
 
 
 wildcard_constraints:

@@ -42,6 +42,7 @@ class Jobs:
         self.digest = store.sha256(json.dumps(self.content, sort_keys=True).encode())[:8]
         self.file = self.folder / f"config-{self.digest}.json"
         self.edited = self.folder / "edited"
+        self._held = contextlib.ExitStack()
 
     def _versions(self, runs: list[Run], stage: str) -> list[str]:
         return [f"{r.id} {r.training_version if stage == 'train' else r.evaluation_version}" for r in runs]
@@ -77,6 +78,15 @@ class Jobs:
         if not Path(self.done["results", "report"]).exists():  # which needs all that the table needs
             with contextlib.suppress(OSError):
                 self.edited.touch()
+
+    def hold(self) -> None:
+        """Say, as long as this process lives, that it works on the results; disjoint targets may have several such."""
+        with contextlib.suppress(store.LockHeld, OSError, RuntimeError):
+            self._held.enter_context(store.run_lock(self.results.folder))
+
+    def holder(self) -> str | None:
+        """The living process that works on the results, if there is one: Snakemake's own lock does not name it."""
+        return store.holder(self.results.folder)
 
     def newer(self, stage: str) -> list[str]:
         """An input that makes old results of "collect" or "report" old to Snakemake too, when asked for by name.

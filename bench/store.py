@@ -106,6 +106,19 @@ def run_lock(folder: str | Path) -> Iterator[None]:
         yield
 
 
+def holder(folder: str | Path) -> str | None:
+    """Who has the right of `run_lock` now, in the words of the lock; None if nobody that lives."""
+    try:
+        with open(Path(folder) / "run.lock") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or "another process"
+    except OSError:
+        pass
+    return None
+
+
 def save_checkpoint(folder: str | Path, step: int, state: dict) -> None:
     """A versioned, hashed checkpoint `ckpt-<step>.pt` of tensors and plain values; keeps the last two."""
     import torch

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -203,6 +204,9 @@ def test_a_second_snakemake_in_the_folder_is_refused_and_disturbs_nothing(copy, 
         time.sleep(0.05)
     second = copy.run(*command, rc=1)
     assert "lock" in second.lower()
+    named = f"results/tiny: a living Snakemake works on it, pid {first.pid} on {socket.gethostname()}"
+    assert named in second
+    assert named in copy.run(*command, "--unlock", rc=75)
     output, _ = first.communicate(timeout=300)
     assert first.returncode == 0, output
     assert copy.results() == other.results()
