@@ -19,7 +19,10 @@ try:
     if workflow.is_main_process:
         JOBS.prepare()
         if holder := JOBS.holder():
-            print(f"{JOBS.results.folder}: a living Snakemake works on it, {holder}", file=sys.stderr)
+            print(
+                f"{JOBS.results.folder}: a living Snakemake works on it, {holder}",
+                file=sys.stderr,
+            )
             if "--unlock" in sys.argv:
                 raise SystemExit(75)
 except (ConfigError, DiskFull) as error:

@@ -17,7 +17,7 @@ from bench.metrics import order
 from bench.published import settings
 from bench.rendering import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.runs import read
-from bench.schema import Config, unknown
+from bench.schema import ROOT, Config, unknown
 from bench.tables import RUN, failure, title
 
 FACTS = {
@@ -31,7 +31,7 @@ def config_path(path: str | Path, config: Config, root: Path | None = None) -> s
     """The config file to name in a command: the readable one of that name if it says the same, else `path`."""
     name = f"config/{config.name}.yaml"
     try:
-        if configs.load((root or configs.ROOT) / name) == config:
+        if configs.load((root or ROOT) / name) == config:
             return name
     except (ConfigError, OSError):
         pass

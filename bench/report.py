@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from bench import cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
+from bench import checklist, cite, costs, explain, figures, method_sections, sections, store, tables, tuning, verdicts
 from bench.config import ConfigError
 from bench.config import seeds as seeds_of
 from bench.measurements import measurements
@@ -192,6 +192,7 @@ def render(
         trials=trials(config, table, output.parent / "tables"),
         measurements=measurements(),
         failures=sections.failures(config, table),
+        checklist=checklist.checklist(config, table),
         provenance=sections.provenance(table),
         cells=sections.cells_of(config, table, path),
         references=[cite.reference(key) for key in dict.fromkeys(keys)],

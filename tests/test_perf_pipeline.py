@@ -8,12 +8,13 @@ from bench import data
 from bench.perf import pipeline, scale
 from bench.perf.clone import _seconds
 from bench.runs import Results
+from bench.schema import ROOT
 
 
 @pytest.mark.parametrize("point", pipeline.points([1, 3], [2]), ids=lambda p: f"{p['axis']}-{p['factor']}")
 def test_the_config_of_every_point_has_its_methods_and_seeds(point, tmp_path):
     content = pipeline.content("point", tmp_path, point)
-    content["extends"] = str(configs.ROOT / "config" / content["extends"])
+    content["extends"] = str(ROOT / "config" / content["extends"])
     path = tmp_path / "point.yaml"
     path.write_text(yaml.safe_dump(content))
     results = Results(configs.load(path), tmp_path)
@@ -26,7 +27,7 @@ def test_the_random_images_are_as_many_as_asked_for(tmp_path):
 
 
 def test_a_run_pretended_to_be_done_is_not_stale(tmp_path):
-    results = Results(configs.load(configs.ROOT / "config" / "smoke.yaml"), tmp_path)
+    results = Results(configs.load(ROOT / "config" / "smoke.yaml"), tmp_path)
     run = results.runs[0]
     assert results.stale(run) == "train"
     scale.pretend(results, run)

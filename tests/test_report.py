@@ -136,6 +136,14 @@ def test_failures_and_reasons_are_shown(made):
     assert "1 of 3 runs" in text  # the VAE's own section
 
 
+def test_the_checklist_answers_from_the_runs(made):
+    text = made[0].read_text(encoding="utf-8")
+    section = text[text.index('id="checklist"') : text.index('id="provenance"')]
+    assert "1 diverged" in section or "diverged" in section[section.index("Runs left out of a mean") :][:300]
+    for expected in ("standard deviation over training seeds", "Splits", "digits", " MB at the peak of a training"):
+        assert expected in section
+
+
 def test_a_cell_leads_to_its_origin(made):
     text = made[0].read_text(encoding="utf-8")
     cell = text[text.index('id="cell-likelihood-mmd"') :]
