@@ -4,7 +4,6 @@ Each run ends in `metrics.json`, and in `codes.npz`: its codes and samples, for 
 metrics that are thought of later.
 """
 
-import argparse
 import contextlib
 import io
 import sys
@@ -16,8 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench import data, store
-from bench.config import ConfigError
+from bench import data, stage, store
 from bench.evaluation import EVALUATIONS
 from bench.pictures import as_bytes, pictures
 from bench.provenance import machine
@@ -27,6 +25,10 @@ from bench.sources import DataError
 from bench.trained import Trained
 
 SHOWN = 400  # decoded samples and reconstructions kept for figures
+
+
+class NotTrained(RuntimeError):
+    """A run has no model of the present code."""
 
 
 def evaluate(run: Run, dataset: data.Dataset, folder: Path, device: str = "cpu") -> list[dict]:
@@ -74,20 +76,11 @@ def store_codes(trained: Trained, folder: Path) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """The program: 0 when each run is measured, 2 for a bad config."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job", help="a config (.yaml) or a job file (.json) of the pipeline")
-    parser.add_argument("select", nargs="*", help="only runs whose id starts so, such as likelihood/mmd")
-    parser.add_argument("--done", type=Path, help="written when every run is measured")
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--force", action="store_true", help="measure again what is up to date")
+    parser = stage.parser(__doc__, "written when every run is measured", "measure again what is up to date")
     arguments = parser.parse_intermixed_args(argv)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = arguments.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
+    device = stage.device(arguments)
+
+    def work() -> dict[str, str]:
         config, runs, results = read(arguments.job)
         loaded: dict = {}
         statuses = {}
@@ -96,24 +89,18 @@ def main(argv: list[str] | None = None) -> int:
             with store.run_lock(folder):
                 record = store.read_json(folder / "record.json")
                 if record is None or record["version"] != run.training_version:
-                    print(f"{run.id}: not trained by the present code; run bench.train first", file=sys.stderr)
-                    return 1
+                    raise NotTrained(f"{run.id}: not trained by the present code; run bench.train first")
                 old = store.read_json(folder / "metrics.json")
                 if arguments.force or not old or old["version"] != run.evaluation_version:
                     old = measure(run, record, folder, loaded, config.data_root, device)
                 statuses[run.id] = old["status"]
-    except (ConfigError, DataError) as error:
+        return statuses
+
+    try:
+        return stage.carry_out(work, arguments.done)
+    except NotTrained as error:
         print(error, file=sys.stderr)
-        return 2
-    except store.LockHeld as error:
-        print(f"{error}; wait for it, or stop it, and rerun", file=sys.stderr)
-        return 75
-    except OSError as error:
-        print(f"{error}; nothing half-written is left, rerun to continue", file=sys.stderr)
         return 1
-    if arguments.done:
-        store.write_json(arguments.done, statuses)
-    return 0
 
 
 def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None, device: str) -> dict:

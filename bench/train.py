@@ -18,9 +18,8 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from bench import data, provenance, scratch, store
+from bench import data, provenance, scratch, stage, store
 from bench.attempts import Died, attempt
-from bench.config import ConfigError
 from bench.objective import Unsupported
 from bench.runs import Results, Run, read, select
 from bench.sources import DataError
@@ -195,40 +194,22 @@ def main(argv: list[str] | None = None) -> int:
 
     AGAIN if it is to be called again, without --force, in a fresh process.
     """
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job", help="a config (.yaml) or a job file (.json) of the pipeline")
-    parser.add_argument("select", nargs="*", help="only runs whose id starts so, such as likelihood/mmd")
-    parser.add_argument("--done", type=Path, help="written when every run has its record")
-    parser.add_argument("--threads", type=int, default=None, help="threads for each process (default: torch's)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--force", action="store_true", help="train again what is up to date")
+    parser = stage.parser(__doc__, "written when every run has its record", "train again what is up to date")
     parser.add_argument("--checkpoint-seconds", type=float, default=CHECKPOINT_SECONDS, metavar="S")
     arguments = parser.parse_intermixed_args(argv)  # an option may stand before the runs
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = arguments.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
+    device = stage.device(arguments)
+
+    def work() -> dict[str, str]:
         results = Results(read(arguments.job)[0])
-        statuses = train_all(results, select(results.runs, arguments.select), arguments, device)
-    except (ConfigError, DataError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except store.LockHeld as error:
-        print(f"{error}; wait for it, or stop it, and rerun", file=sys.stderr)
-        return 75
+        return train_all(results, select(results.runs, arguments.select), arguments, device)
+
+    try:
+        return stage.carry_out(work, arguments.done)
     except Stopped:
         print("stopped as asked; the run continues from its checkpoint when started again", file=sys.stderr)
         return 143
     except Tainted:
         return AGAIN
-    except OSError as error:
-        print(f"{error}; nothing half-written is left, rerun to continue", file=sys.stderr)
-        return 1
-    if arguments.done:
-        store.write_json(arguments.done, statuses)
-    return 0
 
 
 def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, device: str) -> dict[str, str]:
