@@ -7,6 +7,7 @@ codes of the encoder before its training, too; the likelihood has such a method.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from bench.evaluation import CHUNK, Measurement, parzen_measurements
 from bench.fingerprint import fingerprint
 from bench.labels import labelled_subset
 from bench.model import Autoencoder
-from bench.runs import expand, read
+from bench.runs import Run, expand, read
 from bench.schema import Config, Settings
 from bench.seeds import stream
 from bench.sources import DataError
@@ -92,32 +93,46 @@ def clustering(settings: Settings, dataset: data.Dataset, seed: int) -> Iterator
 CONTROLS = {"likelihood": likelihood, "classification": classification, "clustering": clustering}
 
 
-def version(config: Config) -> str:
-    """What the rows depend on: code, packages, data and the settings they read."""
-    cells = {}
+def cells(config: Config) -> dict[str, Run]:
+    """A run for each experiment and seed, whose settings are those of the controls; by 'experiment seed'."""
+    found: dict[str, Run] = {}
     for run in expand(config):
-        s = run.settings
-        read = s.model_dump(mode="json", include={"dataset", "normalisation", "labels", "evaluations", *ARCHITECTURE})
-        cells.setdefault((run.experiment, run.seed), read)
-    digest = store.sha256(repr(sorted(cells.items())).encode())[:8]
-    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{digest}"
+        found.setdefault(f"{run.experiment} {run.seed}", run)
+    return found
 
 
-def rows(config: Config) -> list[dict]:
-    """A row for each control, experiment, seed and metric; seeds share what does not depend on them."""
-    found, loaded = [], {}
-    for run in {(r.experiment, r.seed): r for r in expand(config)}.values():
-        s = run.settings
-        key = s.dataset, s.normalisation
-        if key not in loaded:
-            loaded[key] = data.load(key[0], config.data_root, key[1])
+def version(run: Run) -> str:
+    """What the rows of an experiment and seed depend on: code, packages, data and the settings they read."""
+    names = {"dataset", "normalisation", "labels", "evaluations", *ARCHITECTURE}
+    settings = json.dumps(run.settings.model_dump(mode="json", include=names), sort_keys=True)
+    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{store.sha256(settings.encode())[:8]}"
+
+
+def rows(config: Config, old: dict | None = None) -> dict:
+    """The content of `controls.json`: a version for each experiment and seed, and a row for each control and metric.
+
+    Rows of `old` content that are of the present version are kept.
+    """
+    wanted = {name: version(run) for name, run in cells(config).items()} if config.controls else {}
+    known = (old or {}).get("cells", {})
+    kept = {name for name in wanted if known.get(name) == wanted[name]}
+    found = [row for row in (old or {}).get("rows", []) if f"{row['experiment']} {row['seed']}" in kept]
+    loaded: dict = {}
+    for name in [n for n in wanted if n not in kept]:
+        run = cells(config)[name]
+        s, key = run.settings, (run.settings.dataset, run.settings.normalisation)
         for kind in s.evaluations:
             if kind in CONTROLS and (kind != "classification" or s.labels not in (0, "all")):
-                for name, measurements in CONTROLS[kind](s, loaded[key], run.seed):
-                    base = {"experiment": run.experiment, "method": name, "seed": run.seed}
+                if key not in loaded:
+                    loaded[key] = data.load(key[0], config.data_root, key[1])
+                for control, measurements in CONTROLS[kind](s, loaded[key], run.seed):
+                    base = {"experiment": run.experiment, "method": control, "seed": run.seed}
                     found += [base | m._asdict() for m in measurements]
-                    print(f"{run.experiment}, {name}, seed {run.seed}: measured", flush=True)
-    return found
+                    print(f"{run.experiment}, {control}, seed {run.seed}: measured", flush=True)
+    order = list(wanted)
+    found.sort(key=lambda row: order.index(f"{row['experiment']} {row['seed']}"))
+    digest = store.sha256(json.dumps(wanted).encode())[:16]
+    return {"version": digest, "cells": wanted, "rows": found}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -131,10 +146,7 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(arguments.threads)
     try:
         config, _, _ = read(arguments.config)
-        old = store.read_json(arguments.output)
-        if old is None or old["version"] != version(config):
-            old = {"version": version(config), "rows": rows(config) if config.controls else []}
-        store.write_json(arguments.output, old)
+        store.write_json(arguments.output, rows(config, store.read_json(arguments.output)))
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 2

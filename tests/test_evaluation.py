@@ -116,7 +116,16 @@ def test_controls_are_rows_of_the_experiments_that_need_them():
         "methods": {"ae": {"regularizer": "unregularized"}},
         "experiments": {"likelihood": {"methods": ["ae"], "evaluations": ["likelihood"]}},
     }
-    found = control_rows(check(content, [("t.yaml", content)]))
+    config = check(content, [("t.yaml", content)])
+    first = control_rows(config)
+    found = first["rows"]
     scores = {r["method"]: r["value"] for r in found if r["metric"] == "log_likelihood"}
     assert set(scores) == {"training images", "k-means centroids", "PCA + Gaussian mixture"}
     assert all(0 < value < 64 for value in scores.values())
+    # An experiment more measures its own rows alone.
+    both = content | {"experiments": content["experiments"] | {"more": content["experiments"]["likelihood"]}}
+    changed = [row | {"value": -1.0} for row in found]
+    second = control_rows(check(both, [("t.yaml", both)]), first | {"rows": changed})
+    assert second["rows"][: len(found)] == changed
+    assert [row | {"experiment": "likelihood"} for row in second["rows"][len(found) :]] == found
+    assert control_rows(config, second) == first | {"rows": changed}
