@@ -101,11 +101,16 @@ def cells(config: Config) -> dict[str, Run]:
     return found
 
 
+def needed(run: Run, *more: str) -> str:
+    """The settings that the rows of an experiment and seed depend on."""
+    names = {"dataset", "normalisation", "labels", *ARCHITECTURE, *more}
+    return json.dumps(run.settings.model_dump(mode="json", include=names), sort_keys=True)
+
+
 def version(run: Run) -> str:
     """What the rows of an experiment and seed depend on: code, packages, data and the settings they read."""
-    names = {"dataset", "normalisation", "labels", "evaluations", *ARCHITECTURE}
-    settings = json.dumps(run.settings.model_dump(mode="json", include=names), sort_keys=True)
-    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{store.sha256(settings.encode())[:8]}"
+    settings = needed(run, "evaluations").encode()
+    return f"{fingerprint('bench.controls', 'bench.evaluation')}-{store.sha256(settings)[:8]}"
 
 
 def rows(config: Config, old: dict | None = None) -> dict:
@@ -118,6 +123,7 @@ def rows(config: Config, old: dict | None = None) -> dict:
     kept = {name for name in wanted if known.get(name) == wanted[name]}
     found = [row for row in (old or {}).get("rows", []) if f"{row['experiment']} {row['seed']}" in kept]
     loaded: dict = {}
+    measured: dict[tuple, list[tuple[str, list[Measurement]]]] = {}  # what experiments have in common, once
     for name in [n for n in wanted if n not in kept]:
         run = cells(config)[name]
         s, key = run.settings, (run.settings.dataset, run.settings.normalisation)
@@ -125,7 +131,10 @@ def rows(config: Config, old: dict | None = None) -> dict:
             if kind in CONTROLS and (kind != "classification" or s.labels not in (0, "all")):
                 if key not in loaded:
                     loaded[key] = data.load(key[0], config.data_root, key[1])
-                for control, measurements in CONTROLS[kind](s, loaded[key], run.seed):
+                same = kind, run.seed, needed(run)
+                if same not in measured:
+                    measured[same] = list(CONTROLS[kind](s, loaded[key], run.seed))
+                for control, measurements in measured[same]:
                     base = {"experiment": run.experiment, "method": control, "seed": run.seed}
                     found += [base | m._asdict() for m in measurements]
                     print(f"{run.experiment}, {control}, seed {run.seed}: measured", flush=True)
