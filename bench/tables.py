@@ -136,13 +136,13 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
 def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: bool | None) -> set[str]:
     """The method with the best mean, and those that a paired t-test (5 %, unadjusted) does not tell from it.
 
-    Unadjusted, because an adjusted test would call more of them equal. Only methods with a number
-    for every seed compete. With one seed there is no test, and no tie.
+    Unadjusted, because an adjusted test would call more of them equal. Only methods with as many seeds as any,
+    and a number for each, compete. With one seed there is no test, and no tie.
     """
     if higher_is_better is None:
         return set()
-    asked = runs.groupby("method")["seed"].size()
-    whole = [m for m in values.columns if values[m].notna().sum() == asked.get(m, 0)]
+    asked = runs.groupby("method")["seed"].size().reindex(values.columns, fill_value=0)
+    whole = [m for m in values.columns if values[m].notna().sum() == asked[m] == asked.max()]
     if not whole:
         return set()
     means = values[whole].mean() * (1 if higher_is_better else -1)
@@ -216,7 +216,7 @@ def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
     n = f"{int(images.max()):,} test images" if len(images) else "test images"
     if seeds > 1:
         first = "Mean ± sd over seeds"
-        bold = "Bold: the best mean among methods with all seeds, and those that a paired t-test"
+        bold = f"Bold: the best mean among methods with all {seeds} seeds, and those that a paired t-test"
         bold += " (5 %, unadjusted) cannot tell from it."
     elif not seeds:
         return f"{title(config, experiment, 'experiments')}. No run has finished."

@@ -73,6 +73,11 @@ def test_a_method_that_lacks_a_seed_does_not_compete():
     assert tables.best_methods(scores, runs, True) == {"a"}
 
 
+def test_a_method_that_was_asked_for_fewer_seeds_does_not_compete():
+    scores, runs = frames(a=[1.0, 2.0, 3.0], b=[9.0, np.nan, np.nan])
+    assert tables.best_methods(scores, runs[~((runs.method == "b") & (runs.seed > 0))], True) == {"a"}
+
+
 def test_one_seed_has_no_ties_but_equals():
     scores, runs = frames(a=[1.0], b=[0.999], c=[1.0])
     assert tables.best_methods(scores, runs, True) == {"a", "c"}
