@@ -20,7 +20,7 @@ SEED = (
     "have one."
 )
 SPLITS = (
-    "Trained on the training images, chosen on validation images. Test images are measured afterwards, for no choice."
+    "Trained on the training images, chosen on validation images; test images are measured afterwards, for no choice."
 )
 
 
