@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 CONFIG ?= config/quick.yaml
-CORES  ?= $(shell nproc)
+# nproc counts OMP_NUM_THREADS for cores; here it would be the threads of one job.
+CORES  ?= $(shell env -u OMP_NUM_THREADS nproc)
 RESULTS = results/$(basename $(notdir $(CONFIG)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
