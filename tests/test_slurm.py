@@ -75,7 +75,7 @@ def start(copy, config, *arguments, target="collect"):
 
 
 def finish(process):
-    output, _ = process.communicate(timeout=900)
+    output, _ = process.communicate(timeout=2000)
     assert process.returncode == 0, output
     return output
 
