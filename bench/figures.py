@@ -7,7 +7,9 @@ A figure whose inputs have not changed is kept; so are those of codes that are n
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib
@@ -36,14 +38,18 @@ def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folde
         return write(drawings(config, table, experiment, runs), folder / experiment)
 
 
-def make_all(config: Config, table: pd.DataFrame, runs: Path, folder: Path, jobs: int = 1) -> dict[str, dict]:
-    """`make` for every experiment, `jobs` of them at once; by experiment."""
+@contextmanager
+def making(
+    config: Config, table: pd.DataFrame, runs: Path, folder: Path, jobs: int = 1
+) -> Iterator[Callable[[str], dict]]:
+    """`make` for every experiment, begun at once by `jobs` processes; gives the function from an experiment to its."""
     names = experiments(config, table)
     if jobs == 1 or len(names) < 2:
-        return {name: make(config, table, name, runs, folder) for name in names}
+        yield lambda name: make(config, table, name, runs, folder)
+        return
     with ProcessPoolExecutor(min(jobs, len(names))) as pool:
         asked = {name: pool.submit(make, config, table, name, runs, folder) for name in names}
-        return {name: future.result() for name, future in asked.items()}
+        yield lambda name: asked[name].result()
 
 
 def make_ranks(config: Config, blocks: pd.DataFrame, folder: Path) -> dict:

@@ -133,18 +133,22 @@ def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
     }
 
 
-def render(
-    config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str, jobs: int = 1
-) -> tuple[str, dict]:
-    """The page, and the tables it shows by name; tables/ and figures/ are written beside it, by `jobs` processes."""
+def words(config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str) -> tuple[dict, dict]:
+    """What the page says without its figures, by the template's names, and the tables it shows by name."""
     cells = tables.summary(config, table)
     written = tables.write_tables(config, table, cells, output.parent / "tables")
-    content, shown = [], []
-    drawn = figures.make_all(config, table, metrics.parent / "runs", output.parent / "figures", jobs)
-    for experiment, made in drawn.items():
-        images = pictures(output.parent / "figures", experiment, made)
-        shown += images
-        content.append(
+    blocks = sections.headlines(config, table, cells)
+    ranking, said = sections.ranks(config, blocks)
+    keys = [key for cited in cite.keys(config).values() for key in cited if key in cite.entries()]
+    overall = figures.make_ranks(config, blocks, output.parent / "figures")
+    found = {
+        **question(config, table, cells),
+        "name": config.name,
+        "preset": config.preset,
+        "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        "paper": [written[n] for n in PAPER],
+        "experiments": [
             {
                 "id": experiment,
                 "title": title(config, experiment, "experiments"),
@@ -152,15 +156,47 @@ def render(
                 "cost": costs.cost_table(config, table, experiment),
                 "tables": [written[n] for n in (experiment, f"{experiment}_details") if n in written],
                 "caveats": verdicts.words()["caveats"].get(experiment, []),
-                "figures": images,
-                "left_out": list(made["left_out"].values()),
             }
-        )
-    blocks = sections.headlines(config, table, cells)
-    overall = pictures(output.parent / "figures", "all", figures.make_ranks(config, blocks, output.parent / "figures"))
-    embed([*shown, *overall])
-    ranking, said = sections.ranks(config, blocks)
-    keys = [key for cited in cite.keys(config).values() for key in cited if key in cite.entries()]
+            for experiment in tables.experiments(config, table)
+        ],
+        "ranks": ranking,
+        "overall": pictures(output.parent / "figures", "all", overall),
+        "rank_words": said,
+        "reference": sections.against_reference(config, table, cells),
+        "methods": [
+            method_sections.method_section(config, table, blocks, cells, m)
+            for m in config.methods
+            if set(method_sections.used_by(config, m)) - {TUNING}
+        ],
+        "published": sections.verdict_table(config, against_published(config, cells)),
+        "reimplementations": sections.reimplementations(),
+        "deviations": verdicts.words()["deviations"],
+        "trials": trials(config, table, output.parent / "tables"),
+        "measurements": measurements(),
+        "failures": sections.failures(config, table),
+        "checklist": checklist.checklist(config, table),
+        "provenance": sections.provenance(table),
+        "cells": sections.cells_of(config, table, path),
+        "references": [cite.reference(key) for key in dict.fromkeys(keys)],
+        "metrics": metrics.as_posix(),
+        "output": output.as_posix(),
+        "config_path": path,
+    }
+    return found, written
+
+
+def render(
+    config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str, jobs: int = 1
+) -> tuple[str, dict]:
+    """The page, and the tables it shows by name; tables/ and figures/ are written beside it, by `jobs` processes."""
+    folder = output.parent / "figures"
+    with figures.making(config, table, metrics.parent / "runs", folder, jobs) as drawn:
+        found, written = words(config, table, metrics, output, path)
+        for content in found["experiments"]:
+            made = drawn(content["id"])
+            content["figures"] = pictures(folder, content["id"], made)
+            content["left_out"] = list(made["left_out"].values())
+    embed([*(image for content in found["experiments"] for image in content["figures"]), *found["overall"]])
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -169,38 +205,7 @@ def render(
         keep_trailing_newline=True,
     )
     environment.filters["minus"] = minus
-    page = environment.get_template("report.html.j2").render(
-        **question(config, table, cells),
-        name=config.name,
-        preset=config.preset,
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-        paper=[written[n] for n in PAPER],
-        experiments=content,
-        ranks=ranking,
-        overall=overall,
-        rank_words=said,
-        reference=sections.against_reference(config, table, cells),
-        methods=[
-            method_sections.method_section(config, table, blocks, cells, m)
-            for m in config.methods
-            if set(method_sections.used_by(config, m)) - {TUNING}
-        ],
-        published=sections.verdict_table(config, against_published(config, cells)),
-        reimplementations=sections.reimplementations(),
-        deviations=verdicts.words()["deviations"],
-        trials=trials(config, table, output.parent / "tables"),
-        measurements=measurements(),
-        failures=sections.failures(config, table),
-        checklist=checklist.checklist(config, table),
-        provenance=sections.provenance(table),
-        cells=sections.cells_of(config, table, path),
-        references=[cite.reference(key) for key in dict.fromkeys(keys)],
-        metrics=metrics.as_posix(),
-        output=output.as_posix(),
-        config_path=path,
-    )
-    return page, written
+    return environment.get_template("report.html.j2").render(**found), written
 
 
 def main(argv: list[str] | None = None) -> int:
