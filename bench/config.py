@@ -110,6 +110,8 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
                 errors.append(f"{_file(at, layers)}: {_path(at[:-1])}: {unknown(method, sections['methods'])}")
             elif isinstance(methods, dict):
                 validate(Method, methods[method] or {}, at)
+    if config and config.only is not None and TUNING not in config.only:
+        config = config.model_copy(update={"tuning": None})
     tuning = config.tuning if config else None
     if tuning:
         validate(Method, tuning.settings, ("tuning", "settings"))
@@ -125,7 +127,7 @@ def check(merged: dict, layers: list[tuple[str, dict]]) -> Config:
             for i, trial in enumerate(trials):
                 validate(Method, trial, (*at, i))
     for name in config.only or () if config else ():
-        known = [*sections["experiments"], *([TUNING] if tuning else [])]
+        known = [*sections["experiments"], *([TUNING] if merged.get("tuning") else [])]
         if name not in known:
             errors.append(f"{_file(('only',), layers)}: only: {unknown(name, known)}")
         elif tuning and name == TUNING and tuning.experiment not in config.only:

@@ -78,6 +78,16 @@ def test_mistakes(tmp_path, changes, said):
     assert f"c.yaml: {said}" in str(error.value)
 
 
+def test_a_config_that_leaves_the_trials_out_may_leave_their_methods_out_too(tmp_path):
+    written(tmp_path)
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: c.yaml\nonly: [likelihood]\nexperiments: {likelihood: {methods: [ae]}}\n")
+    assert {(r.experiment, r.method) for r in expand(load(child))} == {("likelihood", "ae")}
+    child.write_text("extends: c.yaml\nonly: [likelihood, tuning]\nexperiments: {likelihood: {methods: [ae]}}\n")
+    with pytest.raises(ConfigError, match=r"tuning\.trials\.mmd: unknown 'mmd'"):
+        load(child)
+
+
 def test_the_choice_is_by_validation_and_by_whole_trials_alone(config):
     scores = {("mmd", s): (10.0, 5.0) for s in (0, 1)}
     scores |= {("mmd_trial1", s): (12.0, 1.0) for s in (0, 1)}  # best on validation images, worst on test images
