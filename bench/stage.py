@@ -1,6 +1,7 @@
 """What the programs of the two computing stages share: arguments, threads and device, exit codes."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ def device(arguments: argparse.Namespace) -> str:
     """The device to use; torch is given its threads."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
+    # cuBLAS reads it once, when it starts; older versions of PyTorch refuse to be deterministic without it
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if arguments.device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return arguments.device
