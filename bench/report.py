@@ -126,7 +126,7 @@ def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
         "question": q,
         "way": way,
         "numbers": numbers,
-        "also": verdicts.also(table, found[0].experiment) if found else [],
+        "also": verdicts.also(config, table, found[0]) if found else [],
         "cautions": cautions,
         "answers": sections.answers(config, found),
         "unanswered": unanswered,

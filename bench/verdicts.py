@@ -72,19 +72,33 @@ def _cost(runs: pd.DataFrame, a: str, b: str) -> float:
     return float((both[a] / both[b]).median()) if len(both) else math.nan
 
 
-def also(table: pd.DataFrame, experiment: str) -> list[str]:
-    """What the same runs say by the other metrics that config/report.yaml names, a sentence for each that is there."""
-    q, found = words()["question"], []
-    a, b = q["challenger"], q["reference"]
-    for metric in q["also"]:
+def also(config: Config, table: pd.DataFrame, answer: Answer) -> list[str]:
+    """What the same runs say by the other metrics that config/report.yaml names, a sentence for each that is there.
+
+    Then a sentence for each of its other references, by all of these metrics.
+    """
+    q = words()["question"]
+    found = [f"{said}." for m in q["also"] for said in _gains(table, answer.experiment, [m], q["reference"])]
+    for other in q["other_references"]:
+        gains = _gains(table, answer.experiment, [answer.metric, *q["also"]], other)
+        if gains:
+            found.append(f"Against {title(config, other, 'methods')}: {'; '.join(gains)}.")
+    return found
+
+
+def _gains(table: pd.DataFrame, experiment: str, metrics: list[str], reference: str) -> list[str]:
+    """By how much the challenger is better than a reference, where both have two seeds or more."""
+    found, challenger = [], words()["question"]["challenger"]
+    for metric in metrics:
         values, m = scores(table, experiment, metric), describe(metric)
-        if not {a, b} <= set(values.columns) or len(values[[a, b]].dropna()) < 2:
+        pair = [challenger, reference]
+        if not set(pair) <= set(values.columns) or len(values[pair].dropna()) < 2:
             continue
-        c = compare(values[a], values[b], bool(m.higher_is_better))
+        c = compare(values[challenger], values[reference], bool(m.higher_is_better))
         low, high = (number(end, m.digits, sign=True) for end in c.interval)
         gain = f"{number(c.difference, m.digits, sign=True)} {m.unit}".rstrip()
         counted = "" if m.higher_is_better else " (a reduction counts as positive)"
-        found.append(f"{m.label}: {gain}{counted}, 95 % interval {low} to {high}.")
+        found.append(f"{m.label}: {gain}{counted}, 95 % interval {low} to {high}")
     return found
 
 

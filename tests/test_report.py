@@ -109,6 +109,24 @@ def test_the_verdict_goes_every_way(made, shift, words):
     assert content["way"].startswith(words)
 
 
+def test_other_references_are_held_beside_the_first(made, monkeypatch):
+    _, path, metrics = made
+    config, table = load(path), read_metrics(metrics)
+    answer = verdicts.answers(config, table, report.tables.summary(config, table))[0]
+    question = verdicts.words()["question"]
+    monkeypatch.setitem(question, "also", ["reconstruction"])
+    monkeypatch.setitem(question, "other_references", ["vae", "not in this config"])
+    against_aae, against_vae = verdicts.also(config, table, answer)
+    for text, reference in ((against_aae, "aae"), (against_vae, "vae")):
+        values = scores(table, "likelihood", "reconstruction")
+        c = statistics.compare(values["mmd"], values[reference], higher_is_better=False)
+        assert f"{c.difference:+.2f} per image (a reduction counts as positive), 95 % interval" in text
+    values = scores(table, "likelihood", "log_likelihood")
+    gain = statistics.compare(values["mmd"], values["vae"]).difference
+    assert against_vae.startswith("Against VAE: ")
+    assert f": {gain:+.1f} nats, 95 % interval" in against_vae
+
+
 def test_a_lower_error_is_an_improvement(made):
     _, path, metrics = made
     config, table = load(path), read_metrics(metrics)
