@@ -23,6 +23,7 @@ from bench.schema import Config
 from bench.statistics import mean_interval
 
 ALPHA = 0.05
+ENOUGH = 3  # seeds, for a method to be called best
 SUMMARY = (
     "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
     "split", "seeds_finished", "seeds", "best", "note",
@@ -136,13 +137,14 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
 def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: bool | None) -> set[str]:
     """The method with the best mean, and those that a paired t-test (5 %, unadjusted) does not tell from it.
 
-    Unadjusted, because an adjusted test would call more of them equal. Only methods with as many seeds as any,
-    and a number for each, compete. With one seed there is no test, and no tie.
+    Unadjusted, because an adjusted test would call more of them equal. Only methods with `ENOUGH` seeds, or as
+    many as any if none has, and a number for each, compete. With one seed there is no test, and no tie.
     """
     if higher_is_better is None:
         return set()
     asked = runs.groupby("method")["seed"].size().reindex(values.columns, fill_value=0)
-    whole = [m for m in values.columns if values[m].notna().sum() == asked[m] == asked.max()]
+    enough = min(ENOUGH, asked.max())
+    whole = [m for m in values.columns if values[m].notna().sum() == asked[m] >= enough]
     if not whole:
         return set()
     means = values[whole].mean() * (1 if higher_is_better else -1)
@@ -216,7 +218,8 @@ def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
     n = f"{int(images.max()):,} test images" if len(images) else "test images"
     if seeds > 1:
         first = "Mean ± sd over seeds"
-        bold = f"Bold: the best mean among methods with all {seeds} seeds, and those that a paired t-test"
+        bold = f"Bold: the best mean among methods with all their seeds, {min(ENOUGH, seeds)} or more, and those that"
+        bold += " a paired t-test"
         bold += " (5 %, unadjusted) cannot tell from it."
     elif not seeds:
         return f"{title(config, experiment, 'experiments')}. No run has finished."

@@ -78,6 +78,13 @@ def test_a_method_that_was_asked_for_fewer_seeds_does_not_compete():
     assert tables.best_methods(scores, runs[~((runs.method == "b") & (runs.seed > 0))], True) == {"a"}
 
 
+def test_more_seeds_than_enough_leave_the_others_in_the_race():
+    scores, runs = frames(a=[1.0, 2.0, 3.0, np.nan], b=[9.0, 9.5, 9.2, 9.1], c=[9.1, 9.4, np.nan, np.nan])
+    runs = runs[~((runs.method != "b") & (runs.seed > 2)) & ~((runs.method == "c") & (runs.seed > 1))]
+    assert tables.best_methods(scores, runs, True) == {"b"}
+    assert tables.best_methods(scores, runs, False) == {"a"}
+
+
 def test_one_seed_has_no_ties_but_equals():
     scores, runs = frames(a=[1.0], b=[0.999], c=[1.0])
     assert tables.best_methods(scores, runs, True) == {"a", "c"}
