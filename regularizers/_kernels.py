@@ -164,6 +164,12 @@ class Energy(Kernel):
         b = r2[0].rsqrt_()
         return -w * (1 / b).sum(), b.mul_(-0.5 * w) if slope else None
 
+    def sweep(self, r2, work):
+        [w] = self.weights
+        slope = torch.rsqrt(r2.clamp_(min=torch.finfo(r2.dtype).tiny), out=work[0])
+        total = torch.dot(r2.view(-1), slope.view(-1))
+        return -w * total, slope.mul_(-0.5 * w)
+
     def values(self, r2):
         return -self.weights[0] * r2.sqrt()
 

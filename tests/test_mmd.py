@@ -378,7 +378,7 @@ for kernel in ("imq", "energy"):
 """
 
 
-@pytest.mark.parametrize("kernel", ["imq", "gaussian"])
+@pytest.mark.parametrize("kernel", ["imq", "gaussian", "energy"])
 @pytest.mark.parametrize("D", [2, 8])
 def test_sweeping_the_scales_changes_nothing_but_rounding(kernel, D, monkeypatch):
     prior = Gaussian(D)
