@@ -77,7 +77,8 @@ def metric(name: str) -> Metric:
 
 
 def order(name: str) -> tuple:
-    """The sort key of a table's columns: those with a direction first, then as declared."""
+    """The sort key of a table's columns: those with a direction first, then as declared, numbers in names by size."""
     names = list(METRICS)
     position = names.index(name) if name in METRICS else len(names)
-    return metric(name).higher_is_better is None, position, name
+    parts = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return metric(name).higher_is_better is None, position, parts
