@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench import config as configs
-from bench import data, evaluate, plan, rehearsal, store, train
+from bench import data, evaluate, plan, referees, rehearsal, store, train
 from bench.provenance import processor
 from bench.rehearsal import Unable, rehearse
 from bench.runs import Results, Run, expand
@@ -159,7 +159,7 @@ def test_runs_of_a_cell_in_another_folder_count(tmp_path):
     assert found.seconds(Run(run.experiment, run.method, 9, run.settings)) == (77.0, "cell")
 
 
-def test_the_time_of_an_evaluation_is_planned_within_a_factor_of_two(digits, tmp_path):
+def test_the_time_of_an_evaluation_is_planned_within_a_factor_of_two(digits, tmp_path, monkeypatch):
     """At one of three tries: the plan goes by the machine's speed of the moment, which others may change meanwhile."""
     runs = {name: other(QUICK[name], epochs=1) for name in ("likelihood/ae", "likelihood/mmd", "latent_2d/mmd")}
     for name, run in runs.items():
@@ -170,6 +170,7 @@ def test_the_time_of_an_evaluation_is_planned_within_a_factor_of_two(digits, tmp
         ratios = {}
         for name, run in runs.items():
             planned = plan.measuring(run.settings)
+            monkeypatch.setattr(referees, "_floors", {})  # others of this process may have paid for them
             before = time.process_time()
             evaluate.evaluate(run, replace(digits), tmp_path / name)
             ratios[name] = planned / (time.process_time() - before)
