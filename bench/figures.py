@@ -42,7 +42,7 @@ def make(config: Config, table: pd.DataFrame, experiment: str, runs: Path, folde
 def making(
     config: Config, table: pd.DataFrame, runs: Path, folder: Path, jobs: int = 1
 ) -> Iterator[Callable[[str], dict]]:
-    """`make` for every experiment, begun at once by `jobs` processes; gives the function from an experiment to its."""
+    """`make` for every experiment, begun at once by `jobs` processes; gives what returns that of one."""
     names = experiments(config, table)
     if jobs == 1 or len(names) < 2:
         yield lambda name: make(config, table, name, runs, folder)

@@ -27,6 +27,9 @@ class MMD(Regularizer):
     of the prior's variance τ² and dimension D: C = 2Dτ² c, or l² = Dτ² c. `statistic` "u" drops
     the pairs i = j and is unbiased, "v" keeps them. `normalise` divides each scale by its E k(y, y'),
     `standardised` the whole by its standard deviation under q = p. `backend` is that of `pair_sum`.
+
+    `norm` is λ of a term λ s(z) s(z') in the kernel, s(z) = |z|² / E|y|², hence of a penalty λ (E s(z) - 1)², where the
+    prior is one of points: k alone balances the categories of a one-hot code first, this lets them decide first.
     """
 
     title = "MMD (closed form)"
@@ -41,18 +44,19 @@ class MMD(Regularizer):
         normalise: bool = False,
         standardised: bool = False,
         integrate: bool = True,
+        norm: float | int = 0.0,
         backend: str = "auto",
     ):
         super().__init__(prior)
-        if statistic not in ("u", "v") or (standardised and statistic == "v"):
-            raise ValueError(f"statistic is 'u', or 'v' if not standardised, and not {statistic!r}")
+        if statistic not in ("u", "v") or (standardised and (norm or statistic == "v")):
+            raise ValueError(f"statistic is 'u' or 'v', and not {statistic!r}; standardised, it is 'u' and norm is 0")
         if backend not in BACKENDS:
             raise ValueError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
         self.v, self.integrate, self.backend, self.used = statistic == "v", integrate, backend, {}
-        self.kernel = ladder(prior, kernel, scales)
-        if normalise:
-            self.kernel = normalised(prior, self.kernel)
-        self.mu = Embedding(prior, self.kernel)
+        scaled = ladder(prior, kernel, scales)
+        self.kernel = normalised(prior, scaled) if normalise else scaled
+        self.mu, self.norm = Embedding(prior, self.kernel), 0.0 if prior.scale_tril.any() else norm
+        self.register_buffer("unit", prior.weights @ prior.means.square().sum(1), persistent=False)
         self.zeta = null_variance(prior, self.kernel) if standardised else None
 
     @classmethod
@@ -67,6 +71,10 @@ class MMD(Regularizer):
             mmd2 = with_gradient(self.of_gaussians, posterior.mean, posterior.variance)
         else:
             mmd2 = with_gradient(self.of_points, codes)
+        if self.norm:
+            excess = codes.square().sum(1) / self.unit - 1
+            pairs = excess.mean().square() if self.v else (excess.sum() ** 2 - excess.square().sum()) / (n * (n - 1))
+            mmd2 = mmd2 + self.norm * pairs
         return mmd2 if self.zeta is None else mmd2 / math.sqrt(2 * self.zeta / (n * (n - 1)))
 
     def of_points(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:

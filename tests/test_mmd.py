@@ -107,6 +107,21 @@ def test_a_one_hot_prior_gives_the_textbook_formula():
     torch.testing.assert_close(mmd(y, Point(y)), expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("statistic", ["u", "v"])
+def test_the_norm_adds_the_term_of_its_own_kernel_on_priors_of_points(statistic):
+    n, lam, vertices = 30, 7.0, 2 * torch.eye(4)
+    y = torch.softmax(torch.randn(n, 4, dtype=torch.float64), 1)
+    points = Prior(torch.full((4,), 0.25), vertices, torch.zeros(4, 4, 4))
+    s = y.square().sum(1) / 4  # the vertices have |y|² = 4
+    k = lam * s[:, None] * s
+    qq = k.mean() if statistic == "v" else (k.sum() - k.trace()) / (n * (n - 1))
+    added = penalty(points, y, statistic=statistic, norm=lam) - penalty(points, y, statistic=statistic)
+    torch.testing.assert_close(added, qq - 2 * lam * s.mean() + lam, rtol=1e-9, atol=1e-12)
+    assert penalty(points, vertices[[0, 1, 2, 3]], norm=lam) == penalty(points, vertices[[0, 1, 2, 3]])
+    for prior in (Gaussian(4), product([Gaussian(2), OneHot(2)])):
+        assert penalty(prior, y, norm=lam) == penalty(prior, y)
+
+
 def test_the_energy_distance_has_the_exact_self_energy_of_a_normal():
     """E|y - y'| = 2 Γ((d+1)/2) / Γ(d/2)."""
     for d in (1, 2, 8):
@@ -308,6 +323,8 @@ def test_it_refuses_what_it_cannot_do():
         MMD(Gaussian(2), scales=[])
     with pytest.raises(ValueError, match="standardised"):
         MMD(Gaussian(2), statistic="v", standardised=True)
+    with pytest.raises(ValueError, match="norm"):
+        MMD(OneHot(3), norm=1, standardised=True)
     point = Prior(torch.ones(1), torch.zeros(1, 2), torch.zeros(1, 2, 2))
     assert "one point" in MMD.unsupported(point, "deterministic")
     with pytest.raises(ValueError, match="single point"):
