@@ -127,6 +127,7 @@ def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
         "way": way,
         "numbers": numbers,
         "also": verdicts.also(config, table, found[0]) if found else [],
+        "others": verdicts.others(config, table, found),
         "cautions": cautions,
         "answers": sections.answers(config, found),
         "unanswered": unanswered,

@@ -78,17 +78,30 @@ def also(config: Config, table: pd.DataFrame, answer: Answer) -> list[str]:
     Then a sentence for each of its other references, by all of these metrics.
     """
     q = words()["question"]
-    found = [f"{said}." for m in q["also"] for said in _gains(table, answer.experiment, [m], q["reference"])]
+    pair = (q["challenger"], q["reference"])
+    found = [f"{said}." for m in q["also"] for said in _gains(table, answer.experiment, [m], *pair)]
     for other in q["other_references"]:
-        gains = _gains(table, answer.experiment, [answer.metric, *q["also"]], other)
+        gains = _gains(table, answer.experiment, [answer.metric, *q["also"]], q["challenger"], other)
         if gains:
             found.append(f"Against {title(config, other, 'methods')}: {'; '.join(gains)}.")
     return found
 
 
-def _gains(table: pd.DataFrame, experiment: str, metrics: list[str], reference: str) -> list[str]:
-    """By how much the challenger is better than a reference, where both have two seeds or more."""
-    found, challenger = [], words()["question"]["challenger"]
+def others(config: Config, table: pd.DataFrame, found: list[Answer]) -> list[str]:
+    """How the other challengers of config/report.yaml do against the reference, a sentence for each experiment."""
+    q, said = words()["question"], []
+    for other, metrics in q["other_challengers"].items():
+        for answer in found:
+            gains = _gains(table, answer.experiment, [answer.metric, *metrics], other, q["reference"])
+            if gains:
+                name, where = title(config, other, "methods"), title(config, answer.experiment, "experiments")
+                said.append(f"{where}, {name} against {q['reference_name']}: {'; '.join(gains)}.")
+    return said
+
+
+def _gains(table: pd.DataFrame, experiment: str, metrics: list[str], challenger: str, reference: str) -> list[str]:
+    """By how much a challenger is better than a reference, where both have two seeds or more."""
+    found = []
     for metric in metrics:
         values, m = scores(table, experiment, metric), describe(metric)
         pair = [challenger, reference]

@@ -127,6 +127,20 @@ def test_other_references_are_held_beside_the_first(made, monkeypatch):
     assert f": {gain:+.1f} nats, 95 % interval" in against_vae
 
 
+def test_other_challengers_are_held_against_the_reference(made, monkeypatch):
+    _, path, metrics = made
+    config, table = load(path), read_metrics(metrics)
+    found = verdicts.answers(config, table, report.tables.summary(config, table))
+    monkeypatch.setitem(verdicts.words()["question"], "other_challengers", {"vae": ["reconstruction"], "none": []})
+    said = verdicts.others(config, table, found)
+    values = scores(table, "likelihood", "log_likelihood")
+    gain = statistics.compare(values["vae"], values["aae"]).difference
+    [sentence] = [text for text in said if text.startswith("Likelihood, VAE against AAE: ")]
+    assert f": {gain:+.1f} nats, 95 % interval" in sentence
+    assert "econstruction" in sentence.split(";")[1]
+    assert "Other closed forms" in report.render(config, table, metrics, metrics.parent / "others.html", str(path))[0]
+
+
 def test_a_lower_error_is_an_improvement(made):
     _, path, metrics = made
     config, table = load(path), read_metrics(metrics)
