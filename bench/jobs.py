@@ -8,12 +8,20 @@ from pathlib import Path
 from bench import config as configs
 from bench import store
 from bench.config import ConfigError
-from bench.fingerprint import fingerprint
+from bench.fingerprint import ROOT, fingerprint
 from bench.runs import Results, Run, batches
 from bench.schema import TUNING
 
 # Where a stage starts over, the later ones do.
 STAGES = ("train", "evaluate", "collect", "report")
+# What the page shows beside the numbers.
+SHOWN = (
+    "config/report.yaml",
+    "config/published.csv",
+    "bench/templates/*",
+    "regularizers/*.bib",
+    "results/performance/*.json",
+)
 
 
 class Jobs:
@@ -55,7 +63,8 @@ class Jobs:
         names["results", "controls"] = [self.digest, fingerprint("bench.control_rows")]
         all_runs = [*names["results", "controls"], *self._versions(self.results.runs, "evaluate")]
         names["results", "collect"] = [*all_runs, fingerprint("bench.collect")]
-        names["results", "report"] = [*names["results", "collect"], fingerprint("bench.report")]
+        shown = [store.sha256(path.read_bytes()) for glob in SHOWN for path in sorted(ROOT.glob(glob))]
+        names["results", "report"] = [*names["results", "collect"], fingerprint("bench.report"), *shown]
         return {
             (batch, stage): f"{self.folder}/{batch}.{stage}-{store.sha256(chr(10).join(lines).encode())[:12]}.json"
             for (batch, stage), lines in names.items()

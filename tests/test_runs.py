@@ -6,7 +6,7 @@ import pytest
 
 from bench import config as configs
 from bench import plan, store
-from bench.jobs import Jobs
+from bench.jobs import SHOWN, Jobs
 from bench.runs import Results, Run, batches, expand, read, select
 from tests.checkout import ROOT, TINY, Checkout
 
@@ -81,7 +81,7 @@ FINISH = """
 import sys
 from pathlib import Path
 from bench import store
-from bench.jobs import Jobs
+from bench.jobs import SHOWN, Jobs
 from bench.runs import Results, read
 jobs = Jobs([sys.argv[1]])
 for run in jobs.results.runs:
@@ -286,3 +286,23 @@ def test_a_timed_out_run_is_tried_again_only_with_other_time(jobs):
     store.write_json(results.path(limited, "record.json"), record)
     assert results.trained(limited)
     assert not results.trained(run)
+
+
+def test_an_edit_of_what_the_page_shows_makes_it_anew(tmp_path, monkeypatch):
+    for name in SHOWN:
+        path = tmp_path / name.replace("*", "some")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("before")
+    monkeypatch.setattr("bench.jobs.ROOT", tmp_path)
+
+    def done():
+        return Jobs([str(ROOT / "config/smoke.yaml")], root=tmp_path / "results").done
+
+    before = done()
+    assert done() == before
+    for path in tmp_path.rglob("*.*"):
+        path.write_text("after")
+        after = done()
+        assert after.pop(("results", "report")) != before[("results", "report")]
+        assert after == {key: name for key, name in before.items() if key != ("results", "report")}
+        before = done()
