@@ -95,7 +95,7 @@ def others(config: Config, table: pd.DataFrame, found: list[Answer]) -> list[str
             gains = _gains(table, answer.experiment, [answer.metric, *metrics], other, q["reference"])
             if gains:
                 name, where = title(config, other, "methods"), title(config, answer.experiment, "experiments")
-                said.append(f"{where}, {name} against {q['reference_name']}: {'; '.join(gains)}.")
+                said.append(f"{where}: {name} against {q['reference_name']}: {'; '.join(gains)}.")
     return said
 
 

@@ -135,7 +135,7 @@ def test_other_challengers_are_held_against_the_reference(made, monkeypatch):
     said = verdicts.others(config, table, found)
     values = scores(table, "likelihood", "log_likelihood")
     gain = statistics.compare(values["vae"], values["aae"]).difference
-    [sentence] = [text for text in said if text.startswith("Likelihood, VAE against AAE: ")]
+    [sentence] = [text for text in said if text.startswith("Likelihood: VAE against AAE: ")]
     assert f": {gain:+.1f} nats, 95 % interval" in sentence
     assert "econstruction" in sentence.split(";")[1]
     assert "Other closed forms" in report.render(config, table, metrics, metrics.parent / "others.html", str(path))[0]

@@ -86,7 +86,7 @@ def changed(default):
     if isinstance(default, int):
         return default + 1
     if isinstance(default, float):
-        return 0.8 * default
+        return 0.8 * default or 1.0
     if isinstance(default, Sequence) and not isinstance(default, str):
         return tuple(0.8 * v for v in default)
     return None
@@ -100,6 +100,10 @@ def observe(name, **hyperparameters):
     seen = [regularizer.inner_steps, regularizer(z, Independent(Normal(z, 0.5), 1)).item()]
     if regularizer.inner_steps:
         seen.append(regularizer.inner_loss(z).item())
+    if load(name).unsupported(OneHot(3), "deterministic") is None:  # what acts on categories alone
+        torch.manual_seed(0)
+        seen.append(build(name, OneHot(3), **hyperparameters)(z.softmax(1), Point(z.softmax(1))).item())
+    torch.manual_seed(0)
     regularizer.fit(z)
     return [*seen, *regularizer.sample(4).flatten().tolist()]
 
