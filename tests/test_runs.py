@@ -81,7 +81,7 @@ FINISH = """
 import sys
 from pathlib import Path
 from bench import store
-from bench.jobs import SHOWN, Jobs
+from bench.jobs import Jobs
 from bench.runs import Results, read
 jobs = Jobs([sys.argv[1]])
 for run in jobs.results.runs:
