@@ -41,7 +41,7 @@ class OnceOnly(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, _):
-        raise RuntimeError("the closed-form MMD has first derivatives only; it was differentiated twice")
+        raise RuntimeError("this regularizer has first derivatives only; it was differentiated twice")
 
 
 def with_gradient(evaluate: Callable, *inputs: Tensor) -> Tensor:

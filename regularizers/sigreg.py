@@ -1,9 +1,13 @@
 """Sliced Epps-Pulley test of the characteristic function (Balestriero & LeCun, 2025)."""
 
+from functools import partial
+
 import torch
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from regularizers import Regularizer, rms, too_few
+from regularizers._pairs import with_gradient
 
 
 class SIGReg(Regularizer):
@@ -37,10 +41,22 @@ class SIGReg(Regularizer):
     def forward(self, codes, posterior):
         too_few(codes)
         theta = normalize(torch.randn(self.prior.dim, self.projections, device=codes.device), dim=0) / rms(self.prior)
-        z = (codes @ theta)[..., None] * self.t  # (n, L, T)
-        mu = (self.prior.means @ theta)[..., None] * self.t  # (K, L, T)
+        angle = self.t[:, None, None] * (self.prior.means @ theta)  # (T, K, L)
         variance = (self.prior.scale_tril.mT @ theta).square().sum(1)  # (K, L)
-        modulus = self.prior.weights[:, None, None] * (-(self.t**2) * variance[..., None] / 2).exp()
-        real = z.cos().mean(0) - (modulus * mu.cos()).sum(0)
-        imaginary = z.sin().mean(0) - (modulus * mu.sin()).sum(0)
-        return ((real.square() + imaginary.square()) @ self.weight).mean()
+        modulus = self.prior.weights[:, None] * (-(self.t[:, None, None] ** 2) * variance / 2).exp()
+        return with_gradient(partial(self.statistic, theta, torch.polar(modulus, angle).sum(1)), codes)
+
+    def statistic(self, theta: Tensor, phi: Tensor, z: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+        """The statistic of `z` and its gradient, which needs the same sines; they are not kept."""
+        x = z @ theta
+        value, slope = x.new_zeros(()), torch.zeros_like(x)
+        at_once = len(self.t) if x.is_cuda else 1  # a frequency fits the processor's cache, all of them do not
+        for t, weight, target in zip(*(a.split(at_once) for a in (self.t, self.weight, phi)), strict=True):
+            angle = t[:, None, None] * x  # (T, n, L)
+            cos, sin = angle.cos(), angle.sin()
+            real, imaginary = cos.mean(1) - target.real, sin.mean(1) - target.imag
+            value += weight @ (real.square() + imaginary.square()).mean(1)
+            if gradient:
+                w = (2 * t * weight)[:, None]
+                slope += cos.mul_((w * imaginary)[:, None]).addcmul_(sin, (w * real)[:, None], value=-1).sum(0)
+        return value, slope @ theta.mT / x.numel()

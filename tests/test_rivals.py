@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Sequence
+from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch.distributions import Independent, Normal
 import regularizers
 from bench.priors import Gaussian, OneHot, Petals, product
 from regularizers import Point, Prior, Regularizer, load
+from regularizers._pairs import with_gradient
 
 NAMES = regularizers.names()
 SMALL = {"width": 64, "steps": 30}  # hyperparameters that cost time, in whatever has them
@@ -241,6 +243,14 @@ def test_sigreg_vanishes_for_many_samples_of_a_mixture(prior):
     z = prior.sample(20_000)
     assert value(load("sigreg")(prior, projections=32), z) < 3e-4
     assert value(load("sigreg")(prior, projections=32), z[z[:, 0] > 0]) > 1e-2
+
+
+def test_sigreg_gradient_is_that_of_its_value():
+    torch.manual_seed(2)
+    regularizer = load("sigreg")(Gaussian(3)).double()
+    theta, phi = torch.randn(3, 5).double(), torch.randn(17, 5, dtype=torch.complex128)
+    codes = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(partial(with_gradient, partial(regularizer.statistic, theta, phi)), codes)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if load(n)(Gaussian(2)).inner_steps])
