@@ -66,6 +66,8 @@ rule train:
         f"{OUT}/jobs/{{batch}}.train-{{version}}.json",
     log:
         f"{OUT}/logs/{{batch}}.train-{{version}}.log",
+    # Few long jobs: trainings first, or the last of them is waited for alone. Of many, numbers soon are worth more.
+    priority: int(isinstance(JOBS.config.batch_by, int))
     threads: 1
     resources:
         gpu=1,
