@@ -9,7 +9,7 @@ import result_sets
 import torch
 from scipy import stats
 
-from bench import data, drawing, figures, figures_codes
+from bench import data, drawing, figures, figures_images, figures_planes
 from bench.config import load, settings
 from bench.model import Autoencoder
 from bench.pictures import PAIRS, SHOWN, SIDE, STEPS, STYLES, pictures, quantiles
@@ -167,7 +167,7 @@ def test_quantiles_of_a_mixture():
 
 def test_a_montage_puts_images_in_rows():
     images = np.arange(3, dtype=np.uint8)[:, None].repeat(4, axis=1) * 50
-    found = figures_codes.montage(images, (1, 2, 2), 2)
+    found = figures_images.montage(images, (1, 2, 2), 2)
     assert found.shape == (7, 7, 3)
     assert [int(found[y, x, 0]) for y, x in ((1, 1), (1, 4), (4, 1), (4, 4), (0, 0))] == [0, 50, 100, 255, 255]
 
@@ -175,7 +175,7 @@ def test_a_montage_puts_images_in_rows():
 def test_contours_are_the_density_of_the_prior():
     grid = np.stack([np.linspace(-2, 2, 5)] * 2)
     np.testing.assert_allclose(
-        figures_codes.contours(Gaussian(2), grid)[2, 3], stats.norm.pdf(0) * stats.norm.pdf(1), 1e-5
+        figures_planes.contours(Gaussian(2), grid)[2, 3], stats.norm.pdf(0) * stats.norm.pdf(1), 1e-5
     )
 
 

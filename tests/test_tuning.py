@@ -11,7 +11,7 @@ from bench import config as configs
 from bench.config import ConfigError, load
 from bench.convergence import convergence
 from bench.costs import cost_table, milestones, time_to
-from bench.figures_scores import with_defaults
+from bench.figures_curves import with_defaults
 from bench.runs import expand, read
 from bench.schema import TUNING
 from bench.tuning import chosen_settings, ledger, main, stability_table, tuned_table
