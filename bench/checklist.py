@@ -9,7 +9,7 @@ from bench import config as configs
 from bench.plan import parameters
 from bench.rendering import Table, seconds, table
 from bench.schema import TUNING, Config
-from bench.tables import RUN
+from bench.tidy import RUN
 
 SPREAD = (
     "± is the standard deviation over training seeds (n − 1), intervals are Student's at 95 %, of differences paired "

@@ -10,7 +10,7 @@ from bench.metrics import metric as describe
 from bench.published import settings
 from bench.rendering import Entry, Table, number, spread, table
 from bench.schema import Config
-from bench.tables import RUN, methods, scores, title
+from bench.tidy import RUN, methods, scores, title
 from bench.verdicts import words
 
 SCORE = "validation_log_likelihood"

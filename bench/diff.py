@@ -18,7 +18,7 @@ from bench.config import ConfigError
 from bench.metrics import metric as describe
 from bench.rendering import number, table, to_markdown
 from bench.statistics import holm, mean_interval
-from bench.tables import RUN, failure, read_metrics
+from bench.tidy import RUN, failure, read_metrics
 
 CELL = ["experiment", "method", "metric"]
 # What a run costs and where it ran is not what it found.

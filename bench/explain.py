@@ -18,7 +18,7 @@ from bench.published import settings
 from bench.rendering import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.runs import read
 from bench.schema import ROOT, Config, unknown
-from bench.tables import RUN, failure, title
+from bench.tidy import RUN, failure, title
 
 FACTS = {
     "run": "run folder", "status": "status", "seconds": "training", "device": "device", "machine": "machine",

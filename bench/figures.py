@@ -20,7 +20,7 @@ from bench.config import ConfigError
 from bench.drawing import STYLE, Drawing, LeftOut, looks, save
 from bench.runs import read
 from bench.schema import Config, unknown
-from bench.tables import experiments, read_metrics, title
+from bench.tidy import experiments, read_metrics, title
 
 
 def drawings(config: Config, table: pd.DataFrame, experiment: str, runs: Path) -> list[Drawing | LeftOut]:

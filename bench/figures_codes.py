@@ -11,7 +11,7 @@ from bench.figures_planes import POINTS, plane, scatters, test_labels
 from bench.schema import Config
 from bench.sources import NAMES
 from bench.stored_codes import load
-from bench.tables import title
+from bench.tidy import title
 
 
 def drawings(

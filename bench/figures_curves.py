@@ -16,7 +16,8 @@ from bench.metrics import metric as describe
 from bench.published import settings
 from bench.runs import EVALUATION_SETTINGS
 from bench.schema import TUNING, Config
-from bench.tables import RUN, heading, scores, title
+from bench.tables import heading
+from bench.tidy import RUN, scores, title
 
 POINTS = 200  # of a learning curve
 OTHERWISE_EQUAL = {"weight", *EVALUATION_SETTINGS}  # in these the runs of a weight sweep may differ

@@ -11,7 +11,7 @@ from bench.drawing import canvas
 from bench.pictures import PAIRS, SIDE, STEPS, STYLES
 from bench.schema import Config
 from bench.stored_codes import Codes
-from bench.tables import title
+from bench.tidy import title
 
 SAMPLES = 20
 

@@ -16,7 +16,7 @@ from bench.pictures import quantiles
 from bench.schema import Config, Settings
 from bench.sources import DataError
 from bench.stored_codes import Codes
-from bench.tables import title
+from bench.tidy import title
 from regularizers import Prior
 
 POINTS = 2000  # of a scatter

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from bench.drawing import Drawing, LeftOut, Look, canvas, digest, looks
 from bench.schema import Config
 from bench.statistics import Ranking, rank
-from bench.tables import title
+from bench.tidy import title
 
 
 def drawing(config: Config, blocks: pd.DataFrame) -> Drawing | LeftOut:

@@ -14,7 +14,8 @@ from bench.metrics import metric as describe
 from bench.metrics import order
 from bench.schema import Config
 from bench.statistics import mean_interval
-from bench.tables import heading, methods, scores, title
+from bench.tables import heading
+from bench.tidy import methods, scores, title
 
 SHOWN_METRICS = 3
 

@@ -11,7 +11,8 @@ from bench.metrics import metric as describe
 from bench.published import settings
 from bench.rendering import Entry, Table, spread, table
 from bench.schema import Config, Settings
-from bench.tables import RUN, anchor, failure, title
+from bench.tables import anchor
+from bench.tidy import RUN, failure, title
 from bench.verdicts import headline
 
 # What the docstrings' formulas use of TeX, as characters; the rest is shown as it is written.

@@ -14,7 +14,8 @@ from bench.metrics import metric as describe
 from bench.rendering import DASH, Entry, Table, spread
 from bench.schema import Config, Settings
 from bench.statistics import verdict
-from bench.tables import anchor, title
+from bench.tables import anchor
+from bench.tidy import title
 
 CONFIG = Path(__file__).parent.parent / "config"
 

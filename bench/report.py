@@ -24,7 +24,7 @@ from bench.published import PAPER, against_published, settings
 from bench.rendering import Table, to_markdown
 from bench.runs import read
 from bench.schema import TUNING, Config
-from bench.tables import title
+from bench.tidy import experiments, read_metrics, title
 
 TEMPLATES = Path(__file__).parent / "templates"
 BUDGET = 9_500_000  # bytes of pictures, so that the page stays below 15 MB in base64
@@ -158,7 +158,7 @@ def words(config: Config, table: pd.DataFrame, metrics: Path, output: Path, path
                 "tables": [written[n] for n in (experiment, f"{experiment}_details") if n in written],
                 "caveats": verdicts.words()["caveats"].get(experiment, []),
             }
-            for experiment in tables.experiments(config, table)
+            for experiment in experiments(config, table)
         ],
         "ranks": ranking,
         "overall": pictures(output.parent / "figures", "all", overall),
@@ -219,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         config, _, _ = read(arguments.config)
-        table = tables.read_metrics(arguments.metrics)
+        table = read_metrics(arguments.metrics)
         path = explain.config_path(arguments.config, config)
         with redirect_stdout(sys.stderr):  # what libraries say when imported
             page, written = render(config, table, arguments.metrics, arguments.output, path, arguments.jobs)

@@ -11,7 +11,8 @@ from bench.rendering import Entry, Table, entry, number, spread, table
 from bench.rendering import seconds as duration
 from bench.schema import TUNING, Config
 from bench.statistics import compare, holm, rank
-from bench.tables import RUN, anchor, experiments, failure, methods, scores, title
+from bench.tables import anchor
+from bench.tidy import RUN, experiments, failure, methods, scores, title
 from bench.verdicts import Answer, headline, words
 
 

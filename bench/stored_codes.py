@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.published import settings
 from bench.schema import Config, Settings
-from bench.tables import RUN, methods, title
+from bench.tidy import RUN, methods, title
 
 
 class Codes(NamedTuple):

@@ -21,6 +21,7 @@ from bench.rendering import DASH, Entry, Table, number, spread, to_csv, to_latex
 from bench.runs import read
 from bench.schema import Config
 from bench.statistics import mean_interval
+from bench.tidy import RUN, experiments, methods, read_metrics, reason, scores, title
 
 ALPHA = 0.05
 ENOUGH = 3  # seeds, for a method to be called best
@@ -28,64 +29,7 @@ SUMMARY = (
     "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
     "split", "seeds_finished", "seeds", "best", "note",
 )  # fmt: skip
-RUN = ["experiment", "method", "seed"]
 READ = (*RUN, "metric", "value", "standard_error", "n", "split", "status", "reason", "epoch")
-
-
-def read_metrics(path: Path) -> pd.DataFrame:
-    """The tidy table of `bench.collect`.
-
-    Raises:
-        ConfigError: the file is not there, or is no tidy table.
-    """
-    try:
-        table = pd.read_csv(path, dtype={"commit": "str", "version": "str", "data": "str", "reason": "str"})
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}; expected the tidy table that bench.collect writes") from None
-    if missing := {*RUN, "metric", "value", "status"} - set(table.columns):
-        raise ConfigError(f"{path}: no column {', '.join(sorted(missing))}; expected the table of bench.collect")
-    return table
-
-
-def title(config: Config, name: str, section: str = "methods") -> str:
-    """The title of a method or experiment; a row that the config does not have is called by its own name."""
-    found = getattr(config, section).get(name) or {}
-    return found.get("title") or name[:1].upper() + name[1:].replace("_", " ")
-
-
-def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
-    """The methods of an experiment in the config's order, then the rows that have no method, such as controls."""
-    declared = list(config.experiments.get(experiment, {}).get("methods", []))
-    present = table.loc[table["experiment"] == experiment, "method"].unique()
-    return [*declared, *(m for m in present if m not in declared)]
-
-
-def experiments(config: Config, table: pd.DataFrame) -> list[str]:
-    """The experiments of the config, then others that the table has."""
-    return [*config.experiments, *(e for e in table["experiment"].unique() if e not in config.experiments)]
-
-
-def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
-    """A metric's values: a row for each seed, a column for each method, NaN where a run has none."""
-    rows = table[(table["experiment"] == experiment) & (table["metric"] == metric)]
-    return rows.pivot_table(index="seed", columns="method", values="value", aggfunc="first", dropna=False)
-
-
-def failure(run: pd.Series) -> str:
-    """Why a run has no number: 'diverged at epoch 4: a loss is not finite'."""
-    if run["status"] == "missing":
-        return "not run"
-    at = f" at epoch {int(run['epoch'])}" if run["status"] == "diverged" and pd.notna(run.get("epoch")) else ""
-    return f"{run['status']}{at}" + (f": {run['reason']}" if isinstance(run["reason"], str) else "")
-
-
-def reason(runs: pd.DataFrame) -> str:
-    """Why runs have no number, in one line: each reason with its seeds, or without if it is that of all."""
-    found = runs.assign(why=[failure(run) for _, run in runs.iterrows()]).groupby("why", sort=False)["seed"]
-    parts = {why: ", ".join(str(int(s)) for s in seeds if pd.notna(s)) for why, seeds in found}
-    if len(parts) == 1 and set(runs["status"]) <= {"unsupported", "missing"}:
-        return next(iter(parts))
-    return "; ".join(f"seed{'s' if ',' in seeds else ''} {seeds} {why}" for why, seeds in parts.items())
 
 
 def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:

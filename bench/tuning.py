@@ -19,7 +19,8 @@ from bench.rendering import Entry, Table, number, spread, table
 from bench.rendering import seconds as duration
 from bench.runs import read
 from bench.schema import TUNING, Config
-from bench.tables import RUN, anchor, failure, title
+from bench.tables import anchor
+from bench.tidy import RUN, failure, title
 
 COLUMNS = (
     "method", "trial", "settings", "seeds_finished", "seeds", "validation", "sd_over_seeds", "test",

@@ -13,7 +13,7 @@ from bench.metrics import order
 from bench.rendering import number
 from bench.schema import Config
 from bench.statistics import Comparison, compare, holm
-from bench.tables import experiments, scores, title
+from bench.tidy import experiments, scores, title
 
 WORDS = Path(__file__).parent.parent / "config/report.yaml"
 

@@ -14,7 +14,7 @@ from bench.config import load, settings
 from bench.model import Autoencoder
 from bench.pictures import PAIRS, SHOWN, SIDE, STEPS, STYLES, pictures, quantiles
 from bench.priors import Gaussian, Petals
-from bench.tables import read_metrics
+from bench.tidy import read_metrics
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from bench import cite, explain, report, statistics, verdicts
 from bench.config import load
-from bench.tables import read_metrics, scores
+from bench.tidy import read_metrics, scores
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = "/usr/bin/chromium"

@@ -12,7 +12,7 @@ import result_sets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import published, tables
+from bench import published, tables, tidy
 from bench.config import check, load
 from bench.metrics import METRICS, metric
 from bench.rendering import Entry, Table, escape, number, spread, to_csv, to_latex, to_markdown
@@ -22,7 +22,7 @@ from bench.rendering import Entry, Table, escape, number, spread, to_csv, to_lat
 def results(tmp_path_factory):
     """The config, the tidy table and its summary."""
     path, metrics = result_sets.write(tmp_path_factory.mktemp("tables"), codes=False)
-    config, table = load(path), tables.read_metrics(metrics)
+    config, table = load(path), tidy.read_metrics(metrics)
     return config, table, tables.summary(config, table)
 
 
@@ -113,7 +113,7 @@ def test_markdown_shows_spread_reason_and_seeds(results):
 def test_one_seed_prints_no_spread(tmp_path):
     path, metrics = result_sets.write(tmp_path, seeds=1, codes=False)
     config = load(path)
-    cells = tables.summary(config, tables.read_metrics(metrics))
+    cells = tables.summary(config, tidy.read_metrics(metrics))
     text = to_markdown(tables.experiment_tables(config, cells, "likelihood")[0])
     assert "One seed: there is no spread" in text
     assert "±" not in text
@@ -164,7 +164,7 @@ def verdict_on(mean, preset="paper", dataset="mnist", spread_of=1.0):
          "standard_error": 2.0, "n": 10000, "split": "test", "status": "ok", "reason": None}
         for i, v in enumerate(values)
     ]  # fmt: skip
-    columns = [*tables.RUN, "metric", "value", "standard_error", "n", "split", "status", "reason"]
+    columns = [*tidy.RUN, "metric", "value", "standard_error", "n", "split", "status", "reason"]
     missing = {"experiment": "likelihood", "method": "aae", "seed": 0, "status": "missing"}
     cells = tables.summary(config, pd.DataFrame(rows or [missing], columns=columns))
     found = published.against_published(config, cells)
