@@ -113,6 +113,8 @@ def cost_figure(
             best = y
     ax.plot(*zip(*front, strict=True), color="#555555", linewidth=1, zorder=0, drawstyle="steps-post")
     _log(ax.xaxis, [x for x, _ in points])
+    if not higher:  # one method that fails would press the others together
+        _log(ax.yaxis, [y for _, y in points])
     ax.set_xlabel("training time of a run (s)")
     ax.set_ylabel(heading(metric), fontsize=8)
     figure.legend(loc="outside right upper", fontsize=7)
