@@ -61,15 +61,8 @@ class Kernel:
         """
         raise NotImplementedError
 
-    def sweep(self, r2: Float[Tensor, "m n"], work: Float[Tensor, "2 m n"]) -> tuple[Float[Tensor, ""], Tensor]:
-        """The two of `profile`, scale after scale in the same memory: faster for large blocks."""
-        total, slope = r2.new_zeros(()), work[1].zero_()
-        for scale, weight in self.ladder():
-            total += self.term(r2, scale, weight, work[0], slope)
-        return total, slope
-
-    def term(self, r2: Tensor, scale: float, weight: float, work: Tensor, slope: Tensor) -> Float[Tensor, ""]:
-        """Σ w_s k_s(r²) over a block; its dk_s/dr² is added to `slope`, `work` is overwritten."""
+    def sweep(self, r2: Float[Tensor, "m n"], work: Tensor, slope: Tensor) -> tuple[float, Tensor]:
+        """The two of `profile`, scale after scale in the same memory, all of which is overwritten: for large blocks."""
         raise NotImplementedError
 
     def values(self, r2: Tensor) -> Tensor:
@@ -92,10 +85,14 @@ class SquaredExponential(Kernel):
         rates, w, wt = constants(self, r2.dtype, r2.device)
         return weigh(r2.mul_(rates).exp_(), w, wt if slope else None)
 
-    def term(self, r2, scale, weight, work, slope):
-        b = torch.mul(r2, -0.5 / scale, out=work).exp_()
-        slope.add_(b, alpha=-0.5 / scale * weight)
-        return weight * b.sum()
+    def sweep(self, r2, work, slope):
+        total = 0.0
+        slope.zero_()
+        for s, w in self.ladder():
+            b = torch.mul(r2, -0.5 / s, out=work).exp_()
+            slope.add_(b, alpha=-0.5 / s * w)
+            total += w * float(b.sum())
+        return total, slope
 
     def coefficients(self):
         return [-0.5 / s for s in self.scales], self.weights, [-0.5 / s * w for s, w in self.ladder()]
@@ -125,10 +122,15 @@ class InverseMultiquadric(Kernel):
         total, _ = weigh(b, ws)
         return total, weigh(b.square_(), None, minus_ws)[1] if slope else None
 
-    def term(self, r2, scale, weight, work, slope):
-        b = torch.add(r2, scale, out=work).reciprocal_()
-        slope.addcmul_(b, b, value=-scale * weight)
-        return scale * weight * b.sum()
+    def sweep(self, r2, work, slope):
+        total, added = 0.0, 0.0
+        slope.zero_()
+        for s, w in sorted(self.ladder()):  # upwards: a sum that only grows keeps its relative error
+            b = torch.reciprocal(r2.add_(s - added), out=work)
+            slope.addcmul_(b, b, value=-s * w)
+            total += s * w * float(b.sum())
+            added = s
+        return total, slope
 
     def coefficients(self):
         return self.scales, [s * w for s, w in self.ladder()], [-s * w for s, w in self.ladder()]
@@ -164,11 +166,10 @@ class Energy(Kernel):
         b = r2[0].rsqrt_()
         return -w * (1 / b).sum(), b.mul_(-0.5 * w) if slope else None
 
-    def sweep(self, r2, work):
+    def sweep(self, r2, work, slope):
         [w] = self.weights
-        slope = torch.rsqrt(r2.clamp_(min=torch.finfo(r2.dtype).tiny), out=work[0])
-        total = torch.dot(r2.view(-1), slope.view(-1))
-        return -w * total, slope.mul_(-0.5 * w)
+        total = float(r2.sqrt_().sum())
+        return -w * total, torch.reciprocal(r2, out=slope).mul_(-0.5 * w)
 
     def values(self, r2):
         return -self.weights[0] * r2.sqrt()

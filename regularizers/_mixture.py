@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
 
 from regularizers import Prior
 from regularizers._kernels import Kernel
@@ -149,6 +150,11 @@ class Embedding(nn.Module):
             value, _, _ = expectation(delta, lam.clamp(min=0), self.kernel)
             total += float(self.weights[k] * (self.weights @ value))
         return total
+
+
+def is_gaussian(posterior: Distribution) -> bool:
+    """True for N(mean, diag variance) and for products with such a part, whose others are points."""
+    return any(isinstance(part, Independent) for part in getattr(posterior, "parts", (posterior,)))
 
 
 def gaussian_pair_sum(

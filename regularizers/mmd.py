@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, Independent
 
 from regularizers import Point, Prior, Regularizer, too_few
+from regularizers._gradient import with_gradient
 from regularizers._kernels import ladder
-from regularizers._mixture import Embedding, gaussian_pair_sum, normalised
-from regularizers._pairs import BACKENDS, pair_sum, with_gradient
+from regularizers._mixture import Embedding, gaussian_pair_sum, is_gaussian, normalised
+from regularizers._pairs import BACKENDS, pair_sum
 from regularizers._variance import null_variance
 
 
@@ -95,11 +95,6 @@ class MMD(Regularizer):
 
     def describe(self):
         return self.used
-
-
-def is_gaussian(posterior: Distribution) -> bool:
-    """True for N(mean, diag variance) and for products with such a part, whose others are points."""
-    return any(isinstance(part, Independent) for part in getattr(posterior, "parts", (posterior,)))
 
 
 def mmd2(codes: Float[Tensor, "n D"], prior: Prior, **options) -> float:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from regularizers import Regularizer, rms, too_few
-from regularizers._pairs import with_gradient
+from regularizers._gradient import with_gradient
 
 
 class SIGReg(Regularizer):

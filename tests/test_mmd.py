@@ -401,10 +401,12 @@ def test_sweeping_the_scales_changes_nothing_but_rounding(kernel, D, monkeypatch
     prior = Gaussian(D)
     z = torch.randn(700, D)
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
-        at_once = _pairs.dense_pair_sum(z.to(dtype), ladder(prior, kernel))
+        codes, k = z.to(dtype), ladder(prior, kernel)
+        swept = _pairs.swept_pair_sum(codes, k)
+        assert all(map(torch.equal, swept, _pairs.dense_pair_sum(codes, k))), "not swept, at more than SWEPT codes"
         with monkeypatch.context() as patch:
-            patch.setattr(_pairs, "SWEPT", 100)
-            swept = _pairs.dense_pair_sum(z.to(dtype), ladder(prior, kernel))
+            patch.setattr(_pairs, "SWEPT", 700)
+            at_once = _pairs.dense_pair_sum(codes, k)
         for a, b in zip(at_once, swept, strict=True):
             torch.testing.assert_close(b, a, rtol=tolerance, atol=tolerance * float(a.abs().max()))
-        assert any(not torch.equal(a, b) for a, b in zip(at_once, swept, strict=True)), "swept neither time"
+        assert not all(map(torch.equal, at_once, swept)), "swept both times"

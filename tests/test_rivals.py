@@ -19,7 +19,7 @@ from torch.distributions import Independent, Normal
 import regularizers
 from bench.priors import Gaussian, OneHot, Petals, product
 from regularizers import Point, Prior, Regularizer, load
-from regularizers._pairs import with_gradient
+from regularizers._gradient import with_gradient
 
 NAMES = regularizers.names()
 SMALL = {"width": 64, "steps": 30}  # hyperparameters that cost time, in whatever has them
