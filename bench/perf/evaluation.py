@@ -30,6 +30,7 @@ from bench.priors import Gaussian
 from bench.referees import applicable, referees
 
 DIM, PIXELS, CHAINS, LEAPS, SIGMA = 8, 784, 4, 5, 0.16
+NEW_SEEDS = count(1)  # none twice in a process, which keeps the floors of each
 
 
 @torch.no_grad
@@ -57,10 +58,10 @@ def annealing(n: int) -> list[dict]:
 def judgements(n: int) -> list[dict]:
     """Each referee alone, and all of them with their floors, which methods of one seed share."""
     prior = Gaussian(DIM)
-    z, seeds = prior.sample(n) + 0.1, count(1)
+    z = prior.sample(n) + 0.1
     referees(z, prior, 0)
     jobs: dict[str, Callable] = {name: lambda f=f: f(z, prior) for name, f in applicable(prior).items()}
-    jobs |= {"all": lambda: referees(z, prior, 0), "all, floors too": lambda: referees(z, prior, next(seeds))}
+    jobs |= {"all": lambda: referees(z, prior, 0), "all, floors too": lambda: referees(z, prior, next(NEW_SEEDS))}
     times = median_seconds(jobs)
     found = [{"evaluation": f"referee {name}, {n} codes", "ms": 1e3 * times[name]} for name in applicable(prior)]
     return found + rivals(f"referees of {n} codes, of a method whose floors are known", times, "all")
