@@ -116,7 +116,7 @@ def needed(rival: str, kernel: str, n: int, d: int) -> float:
     """About how many MB a rival holds at once: n × n matrices, pythae's with a third dimension for differences."""
     if rival == PYTHAE:
         return 4e-6 * n * n * (6 * d + MATRICES[kernel])
-    return MATRICES[kernel] * 4e-6 * n * n if "dense" in rival or (rival[:4] == "geom" and n <= 5000) else 0
+    return MATRICES[kernel] * 4e-6 * n * n if "dense" in rival or (rival[:4] == "geom" and n <= 5000) else 0.0
 
 
 def measured(jobs: dict[str, Callable], once: float, expected: dict[str, float]) -> dict[str, dict]:
