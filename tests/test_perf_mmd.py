@@ -41,7 +41,7 @@ def test_the_dense_rival_has_the_value_and_the_gradient_of_ours(kernel, componen
 def test_a_rival_that_would_take_too_long_or_too_much_is_skipped_with_the_reason(monkeypatch):
     monkeypatch.setattr("bench.perf.mmd.rivals", lambda kernel: {"torch dense, autograd": autograd, "KeOps": autograd})
     known = {("KeOps", "gaussian", 2): 1e-2}
-    rows = cell(100, 2, 1, "gaussian", Namespace(memory=0.1, limit=60, once=5), None, known)
+    rows = cell(100, 2, 1, "gaussian", Namespace(memory=0.1, limit=60, once=5.0), None, known)
     assert {row["rival"]: row.get("skipped") for row in rows} == {
         OWN: None,
         "torch dense, autograd": "about 0 MB",
