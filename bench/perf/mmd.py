@@ -141,7 +141,7 @@ def cell(n: int, d: int, K: int, kernel: str, a: argparse.Namespace, pythae: Pyt
     z = (prior.sample(n) + 0.1).requires_grad_()
     losses = {OWN: lambda mmd, z: mmd(z, Point(z))} | rivals(kernel)
     names, skipped = [*losses, *([PYTHAE] if pythae and kernel == "imq" else [])], {}
-    seconds = {name: expected.get((name, kernel, d), 0) * n * n for name in names}
+    seconds = {name: expected.get((name, kernel, d), 0.0) * n * n for name in names}
     for name in names:
         memory = needed(name, kernel, n, d)
         if name == PYTHAE and K > 1:
