@@ -74,6 +74,13 @@ def canvas(width: float, height: float, *grid: int, **options) -> tuple[Figure, 
     return figure, list(axes.flat)
 
 
+def legend(figure: Figure, *entries, **options) -> None:
+    """A legend on the right of a figure, which grows if the legend is taller."""
+    found = figure.legend(*entries, loc="outside right upper", fontsize=7, **options)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, max(height, found.get_window_extent().height / figure.dpi + 0.1))
+
+
 def digest(*parts: bytes | str) -> str:
     """What a figure is made of, as a short hash."""
     found = hashlib.sha256(fingerprint("bench.figures").encode())

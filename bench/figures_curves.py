@@ -11,7 +11,7 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bench.drawing import Drawing, LeftOut, Look, canvas, digest
+from bench.drawing import Drawing, LeftOut, Look, canvas, digest, legend
 from bench.metrics import metric as describe
 from bench.published import settings
 from bench.runs import EVALUATION_SETTINGS
@@ -82,7 +82,7 @@ def learning_figure(
         ax.set_ylabel(labels[term])
         _log(ax.yaxis, history[term].dropna())
     handles = {label: h for ax in axes for h, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=7)
+    legend(figure, handles.values(), handles.keys())
     return figure
 
 
@@ -117,7 +117,7 @@ def cost_figure(
         _log(ax.yaxis, [y for _, y in points])
     ax.set_xlabel("training time of a run (s)")
     ax.set_ylabel(heading(metric), fontsize=8)
-    figure.legend(loc="outside right upper", fontsize=7)
+    legend(figure)
     return figure
 
 
@@ -193,5 +193,5 @@ def weight_figure(frame: pd.DataFrame, referee: str, see: dict[str, Look], title
     _log(ax.xaxis, frame[referee])
     ax.set_xlabel(f"prior mismatch: {describe(referee).label}")
     ax.set_ylabel("reconstruction, ½ squared error per image")
-    figure.legend(loc="outside right upper", fontsize=7)
+    legend(figure)
     return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch.distributions import MultivariateNormal
 
 from bench import data
-from bench.drawing import canvas
+from bench.drawing import canvas, legend
 from bench.model import Autoencoder
 from bench.pictures import quantiles
 from bench.schema import Config, Settings
@@ -103,5 +103,5 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
         ax.set_ylabel("second", fontsize=7)
     for k in range(classes):
         axes[0].scatter([], [], color=colors[k], s=14, label=str(k))
-    figure.legend(title="class", loc="outside right upper", fontsize=7)
+    legend(figure, title="class")
     return figure

@@ -190,3 +190,17 @@ def test_a_critical_difference_diagram_needs_five_experiments(tmp_path):
     assert (tmp_path / "figures/all/ranks.png").read_bytes() == first
     made = figures.make_ranks(config, scores.iloc[:4], tmp_path / "few")
     assert "at least 5" in made["left_out"]["ranks"]
+
+
+def test_a_figure_is_as_tall_as_its_legend():
+    heights = []
+    for n in (2, 40):
+        figure, [ax] = drawing.canvas(6.0, 3.0)
+        for i in range(n):
+            ax.plot([0, 1], [0, i], label=f"method {i}")
+        drawing.legend(figure)
+        figure.draw_without_rendering()
+        [found] = figure.legends
+        assert found.get_window_extent().y0 >= 0
+        heights.append(figure.get_size_inches()[1])
+    assert heights[0] == 3 < heights[1]
