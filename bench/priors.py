@@ -115,7 +115,8 @@ def labelled(prior: Prior, share: float, classes: int = 10) -> Prior:
     scale_tril[:, :D, :D] = prior.scale_tril.repeat(2, 1, 1)
     weights = torch.cat([share * prior.weights, (1 - share) * prior.weights])
     keep = weights > 0
-    return Prior(weights[keep], torch.cat([prior.means.repeat(2, 1), y], dim=1)[keep], scale_tril[keep])
+    means = torch.cat([prior.means.repeat(2, 1), y], dim=1)
+    return Prior(weights[keep], means[keep], scale_tril[keep], labels=classes + 1)
 
 
 NAMES = {"gaussian": Gaussian, "one_hot": OneHot, "petals": Petals, "swiss_roll": SwissRoll}

@@ -20,10 +20,18 @@ class Prior(nn.Module):
     """p(z), a Gaussian mixture: weights (K,), means (K, D) and Cholesky factors (K, D, D).
 
     Zero factors are allowed: a one-hot prior is a mixture of D points, and has no density.
+    The last `labels` entries of a code are a one-hot label that is given with the image, not encoded.
     """
 
-    def __init__(self, weights: Float[Tensor, " K"], means: Float[Tensor, "K D"], scale_tril: Float[Tensor, "K D D"]):
+    def __init__(
+        self,
+        weights: Float[Tensor, " K"],
+        means: Float[Tensor, "K D"],
+        scale_tril: Float[Tensor, "K D D"],
+        labels: int = 0,
+    ):
         super().__init__()
+        self.labels = labels
         self.register_buffer("weights", weights)
         self.register_buffer("means", means)
         self.register_buffer("scale_tril", scale_tril)
