@@ -31,6 +31,7 @@ class Kernel:
 
     at_zero = 1.0  # k_s(0)
     kinked = False  # dk/dr² has a pole at 0, so that small distances matter to all their digits
+    homogeneous = False  # k is of degree 1 in x - y, so that Σ k is the product of the codes with its gradient (Euler)
     increments = False  # the mixture is of e^{-t r²} - 1 instead of e^{-t r²}
 
     def each(self) -> list["Kernel"]:
@@ -61,8 +62,11 @@ class Kernel:
         """
         raise NotImplementedError
 
-    def sweep(self, r2: Float[Tensor, "m n"], work: Tensor, slope: Tensor) -> tuple[float, Tensor]:
-        """The two of `profile`, scale after scale in the same memory, all of which is overwritten: for large blocks."""
+    def sweep(self, r2: Float[Tensor, "m n"], work: Tensor, slope: Tensor) -> tuple[float, Tensor, float]:
+        """The two of `profile`, and a factor that the second still lacks: for large blocks.
+
+        Scale after scale in the same memory, all of which is overwritten. The first is 0 where k is homogeneous.
+        """
         raise NotImplementedError
 
     def values(self, r2: Tensor) -> Tensor:
@@ -92,7 +96,7 @@ class SquaredExponential(Kernel):
             b = torch.mul(r2, -0.5 / s, out=work).exp_()
             slope.add_(b, alpha=-0.5 / s * w)
             total += w * float(b.sum())
-        return total, slope
+        return total, slope, 1.0
 
     def coefficients(self):
         return [-0.5 / s for s in self.scales], self.weights, [-0.5 / s * w for s, w in self.ladder()]
@@ -130,7 +134,7 @@ class InverseMultiquadric(Kernel):
             slope.addcmul_(b, b, value=-s * w)
             total += s * w * float(b.sum())
             added = s
-        return total, slope
+        return total, slope, 1.0
 
     def coefficients(self):
         return self.scales, [s * w for s, w in self.ladder()], [-s * w for s, w in self.ladder()]
@@ -151,7 +155,7 @@ class Energy(Kernel):
     """
 
     at_zero = 0.0
-    kinked = increments = True
+    kinked = homogeneous = increments = True
 
     def mixture(self):
         # √r² = (1 / 2√π) ∫ (1 - e^{-t r²}) t^{-3/2} dt
@@ -168,8 +172,7 @@ class Energy(Kernel):
 
     def sweep(self, r2, work, slope):
         [w] = self.weights
-        total = float(r2.sqrt_().sum())
-        return -w * total, torch.reciprocal(r2, out=slope).mul_(-0.5 * w)
+        return 0.0, torch.reciprocal(r2.sqrt_(), out=slope), -0.5 * w
 
     def values(self, r2):
         return -self.weights[0] * r2.sqrt()

@@ -20,6 +20,8 @@ from regularizers import Prior
 from regularizers._kernels import Kernel
 
 CHUNK = 2**18  # terms held at once
+# Exponents below which e^x is no normal float32, which takes a CPU up to a hundred times as long, and e^x - 1 is -1
+UNDERFLOW, MINUS_ONE = -87, -40
 
 
 def expectation(
@@ -108,7 +110,7 @@ class Embedding(nn.Module):
             if c["axes"] is not None:
                 delta = delta @ c["axes"]
             e = torch.baddbmm(c["log_det"][:, None], delta.square(), c["precision"])  # (K, n, M)
-            e = e.expm1_() if self.kernel.increments else e.exp_()
+            e = e.clamp_(min=MINUS_ONE).expm1_() if self.kernel.increments else e.clamp_(min=UNDERFLOW).exp_()
             total += (e.sum(1) * c["masses"]).sum(dtype=torch.float64)
             if gradient:
                 e = e.add_(1) if self.kernel.increments else e

@@ -410,3 +410,47 @@ def test_sweeping_the_scales_changes_nothing_but_rounding(kernel, D, monkeypatch
         for a, b in zip(at_once, swept, strict=True):
             torch.testing.assert_close(b, a, rtol=tolerance, atol=tolerance * float(a.abs().max()))
         assert not all(map(torch.equal, at_once, swept)), "swept both times"
+
+
+def aggregated(shape):
+    """1,500 codes in 3 dimensions of a shape that strains float32 distances."""
+    z = torch.randn(1500, 3)
+    where = torch.arange(1500)[:, None]
+    return {
+        "normal": z,
+        "far from the origin": z + 1000,
+        "tight clusters": 10 * torch.randn(20, 3)[where[:, 0] % 20] + 1e-4 * z,
+        "repeated": z[where[:, 0] % 300],
+        "with an outlier": torch.where(where == 7, 1e4, z),
+        "on a line": z[:, :1] * torch.tensor([1.0, 0.0, -2.0]),
+        "all in one point": torch.ones(1500, 3),
+    }[shape]
+
+
+# Relative errors allowed: distances within a cluster are a millionth of those between clusters.
+SHAPES = {
+    "normal": 1e-6,
+    "far from the origin": 1e-4,
+    "tight clusters": 1e-2,
+    "repeated": 1e-4,
+    "with an outlier": 5e-4,
+    "on a line": 3e-4,
+    "all in one point": 1e-6,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kernel", ["imq", "gaussian", "energy"])
+def test_the_sweep_agrees_with_float64_on_strained_codes(shape, kernel):
+    k, z = ladder(Gaussian(3), kernel), aggregated(shape)
+    total, gradient = _pairs.swept_pair_sum(z, k)
+    exact = (z.double() - z.double().mean(0)).requires_grad_()
+    expected = 0.0
+    for rows in exact.split(100):
+        r2 = (rows[:, None] - exact).square().sum(-1)
+        expected = expected + k.values(torch.where(r2 == 0, 1e-300, r2)).sum()
+    expected = expected - len(z) * k.diagonal
+    [slope] = torch.autograd.grad(expected, exact)
+    value = float(expected.detach())
+    assert abs(float(total) - value) <= SHAPES[shape] * max(abs(value), 1.0)
+    assert float((gradient - slope).norm()) <= SHAPES[shape] * max(float(slope.norm()), len(z))
