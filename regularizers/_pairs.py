@@ -1,7 +1,8 @@
 """Sums of a kernel over all pairs of codes, with their gradient, in one pass and flat memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import combinations_with_replacement
 
 import torch
@@ -31,25 +32,32 @@ def dense_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel, gradient: bool = Tru
         return swept_pair_sum(z, kernel)
     z, left, right, least = factors(z, kernel)
     target = torch.cat([torch.ones_like(z[:, :1]), z], 1)
-    total = z.new_zeros((), dtype=torch.float64)
-    moments = z.new_zeros(n, z.shape[1] + 1, dtype=torch.float64)
     size = max(16, int((BLOCK.get(z.device.type, BLOCK["cpu"]) / S) ** 0.5))
-    workspace = z.new_empty(S * min(size, n) ** 2)
-    for rows, columns in upper_blocks(n, size):
-        shape = (S, rows.stop - rows.start, columns.stop - columns.start)
-        work = workspace[: math.prod(shape)].view(shape)
-        distances = (left[rows] @ right[columns].mT).clamp_(min=least)
-        if rows == columns:
-            distances.fill_diagonal_(0)
-        value, slope = kernel.profile(work.copy_(distances.expand(shape)), gradient)
-        total += value if rows == columns else 2 * value
-        if slope is None:
-            continue
-        if rows == columns:
-            slope.fill_diagonal_(0)
-        else:
-            moments[columns] += slope.mT @ target[rows]
-        moments[rows] += slope @ target[columns]
+    if n <= size:
+        distances = (left @ right.mT).clamp_(min=least).fill_diagonal_(0)
+        total, slope = kernel.profile(z.new_empty(S, n, n).copy_(distances), gradient)
+        total = total.double()
+        if slope is not None:
+            moments = (slope.fill_diagonal_(0) @ target).double()
+    else:
+        total = z.new_zeros((), dtype=torch.float64)
+        moments = z.new_zeros(n, z.shape[1] + 1, dtype=torch.float64)
+        workspace = z.new_empty(S * size**2)
+        for rows, columns in upper_blocks(n, size):
+            shape = (S, rows.stop - rows.start, columns.stop - columns.start)
+            work = workspace[: math.prod(shape)].view(shape)
+            distances = (left[rows] @ right[columns].mT).clamp_(min=least)
+            if rows == columns:
+                distances.fill_diagonal_(0)
+            value, slope = kernel.profile(work.copy_(distances.expand(shape)), gradient)
+            total += value if rows == columns else 2 * value
+            if slope is None:
+                continue
+            if rows == columns:
+                slope.fill_diagonal_(0)
+            else:
+                moments[columns] += slope.mT @ target[rows]
+            moments[rows] += slope @ target[columns]
     total -= n * kernel.diagonal
     if not gradient:
         return (total,)
@@ -75,32 +83,38 @@ def swept_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
     else:
         least = 0.0  # of the largest norm alone it would blind the whole batch for an outlier's sake
     right, target = right.mT.contiguous(), torch.cat([torch.ones_like(z[:, :1]), z], 1).mT.contiguous()
-    quick_left, quick_right = left.to(z), right.to(z)
     tiny, total = torch.finfo(z.dtype).tiny, 0.0
     moments = z.new_zeros(len(target), n, dtype=torch.float64)
-    side = min(SWEPT_SIDE, n)
-    products, workspace = left.new_empty(side**2), z.new_empty(3, side**2)
-    for rows, columns in upper_blocks(n, SWEPT_SIDE):
-        shape = (rows.stop - rows.start, columns.stop - columns.start)
-        distances, *work = (memory[: math.prod(shape)].view(shape) for memory in workspace)
-        if kernel.kinked and along[columns.start] - along[rows.stop - 1] < near:
-            exact = products[: math.prod(shape)].view(shape)
-            distances.copy_(torch.mm(left[rows], right[:, columns], out=exact))
-        else:
-            torch.mm(quick_left[rows], quick_right[:, columns], out=distances)
-        distances.clamp_(min=least)
-        if rows == columns:
-            distances.fill_diagonal_(tiny)
-        value, slope, factor = kernel.sweep(distances, *work)
-        total += value if rows == columns else 2 * value
-        if rows == columns:
-            slope.fill_diagonal_(0)
-        else:
-            moments[:, columns] += target[:, rows] @ slope
-        moments[:, rows] += target[:, columns] @ slope.mT
+    in_rows, in_columns = (m.split(SWEPT_SIDE) for m in (left, left.to(z))), (right, right.to(z), target, moments)
+    blocks = list(zip(*in_rows, *(m.split(SWEPT_SIDE, dim=1) for m in in_columns), strict=True))
+    memory = views(z.new_empty, 3), views(left.new_empty, 1)
+    for i, (exact_rows, rows, *_, of_rows, in_those) in enumerate(blocks):
+        for j, (_, _, exact_columns, columns, of_columns, in_these) in enumerate(blocks[i:], start=i):
+            shape = (len(rows), columns.shape[1])
+            distances, *work = memory[0](*shape)
+            if kernel.kinked and along[j * SWEPT_SIDE] - along[min((i + 1) * SWEPT_SIDE, n) - 1] < near:
+                [exact] = memory[1](*shape)
+                distances.copy_(torch.mm(exact_rows, exact_columns, out=exact))
+            else:
+                torch.mm(rows, columns, out=distances)
+            distances.clamp_(min=least)
+            if i == j:
+                distances.fill_diagonal_(tiny)
+            value, slope, factor = kernel.sweep(distances, *work)
+            total += value if i == j else 2 * value
+            if i == j:
+                slope.fill_diagonal_(0)
+            else:
+                in_these += of_rows @ slope
+            in_those += of_columns @ slope.mT
     gradient = 4 * factor * (z * moments[:1].mT - moments[1:].mT)
     total = (z * gradient).sum() if kernel.homogeneous else moments.new_tensor(total - n * kernel.diagonal)
     return total, torch.empty_like(gradient).index_copy_(0, order, gradient) if kernel.kinked else gradient
+
+
+def views(new: Callable[..., Tensor], count: int) -> Callable[..., tuple[Tensor, ...]]:
+    """What gives `count` matrices of a shape, the same memory each time it is asked for that shape."""
+    return cache(lambda rows, columns: tuple(new(rows, columns) for _ in range(count)))
 
 
 def factors(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
