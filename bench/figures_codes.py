@@ -63,7 +63,8 @@ def drawings(
             make(
                 "latents", "Codes of the test images",
                 f"Posterior means of {min(POINTS, len(labels)):,} test images, coloured by class; the lines are "
-                f"contours of the prior's density{'' if shown else ' where it is the plane shown'}.{part}",
+                f"contours of the prior's density{'' if shown else ' where it is the plane shown'}. Above a panel: the "
+                f"share of codes beyond its frame.{part}",
                 having, partial(scatters, having, labels, source.classes, config),
             )
         )  # fmt: skip

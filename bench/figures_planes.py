@@ -60,18 +60,17 @@ def contours(prior: Prior, axes: Float[np.ndarray, "2 m"]) -> Float[np.ndarray, 
 
 
 def limits(found: list[Codes]) -> Float[np.ndarray, "2 2"]:
-    """The lowest and highest value of both axes: what holds the prior, and nearly all codes of each method."""
-    low, high = [], []
+    """The lowest and highest value of both axes: what holds the prior, and nearly all codes of half of the methods."""
+    low, high, frames = [], [], []
     for c in found:
         key, latent = plane(c)
-        ends = [np.percentile(c.arrays[key][:, :2], [0.5, 99.5], axis=0)]
+        ends = np.percentile(c.arrays[key][:, :2], [0.5, 99.5], axis=0)
         if latent:
-            extent = quantiles(prior_of(c.settings, latent), torch.tensor([0.002, 0.998]))[:2].T.numpy()
-            reach = extent[1] - extent[0]
-            ends = [extent, ends[0].clip(extent[0] - 2 * reach, extent[1] + 2 * reach)]
-        low += [e[0] for e in ends]
-        high += [e[1] for e in ends]
-    low, high = np.min(low, axis=0), np.max(high, axis=0)
+            frames.append(quantiles(prior_of(c.settings, latent), torch.tensor([0.002, 0.998]))[:2].T.numpy())
+        low.append(ends[0])
+        high.append(ends[1])
+    low = np.min([np.median(low, axis=0), *(f[0] for f in frames)], axis=0)
+    high = np.max([np.median(high, axis=0), *(f[1] for f in frames)], axis=0)
     pad = 0.05 * (high - low) + 1e-6
     return np.stack([low - pad, high + pad])
 
@@ -98,7 +97,9 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
         ax.set_aspect("equal", adjustable="box")
         ax.set_xlim(*grid[0, [0, -1]])
         ax.set_ylim(*grid[1, [0, -1]])
-        ax.set_title(fill(title(config, c.method), 40), fontsize=8)
+        outside = ((z < grid[:, 0]) | (z > grid[:, -1])).any(axis=1).mean()
+        beyond = f"\n{100 * outside:.0f} % outside" if outside >= 0.01 else ""
+        ax.set_title(fill(title(config, c.method), 40) + beyond, fontsize=8)
         ax.set_xlabel("first dimension (latent units)", fontsize=7)
         ax.set_ylabel("second", fontsize=7)
     for k in range(classes):
