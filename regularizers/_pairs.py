@@ -17,7 +17,7 @@ BLOCK = {"cpu": 2**19, "cuda": 2**26}
 # Above so many codes the scales are swept one after the other, in blocks of so many rows and columns: 1.1 to 2.6 times
 # as fast for 1,000 codes. Below, fewer and larger operations are faster.
 SWEPT, SWEPT_SIDE = 512, 288
-# of the largest squared norm: a squared distance above it has a relative error of 3e-5 at most in float32
+# Share of the largest squared norm: a squared distance above it has a relative error of 3e-5 at most in float32
 NEAR = 2.0**-8
 
 
@@ -85,15 +85,16 @@ def swept_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
     right, target = right.mT.contiguous(), torch.cat([torch.ones_like(z[:, :1]), z], 1).mT.contiguous()
     tiny, total = torch.finfo(z.dtype).tiny, 0.0
     moments = z.new_zeros(len(target), n, dtype=torch.float64)
-    in_rows, in_columns = (m.split(SWEPT_SIDE) for m in (left, left.to(z))), (right, right.to(z), target, moments)
-    blocks = list(zip(*in_rows, *(m.split(SWEPT_SIDE, dim=1) for m in in_columns), strict=True))
-    memory = views(z.new_empty, 3), views(left.new_empty, 1)
-    for i, (exact_rows, rows, *_, of_rows, in_those) in enumerate(blocks):
-        for j, (_, _, exact_columns, columns, of_columns, in_these) in enumerate(blocks[i:], start=i):
+    in_rows, in_columns = (left, left.to(z)), (right, right.to(z), target, moments)
+    split = [m.split(SWEPT_SIDE) for m in in_rows] + [m.split(SWEPT_SIDE, dim=1) for m in in_columns]
+    blocks = list(zip(*split, strict=True))
+    workspace, exact_workspace = reused(z.new_empty, 3), reused(left.new_empty, 1)
+    for i, (exact_rows, rows, *_, target_rows, moments_rows) in enumerate(blocks):
+        for j, (_, _, exact_columns, columns, target_columns, moments_columns) in enumerate(blocks[i:], start=i):
             shape = (len(rows), columns.shape[1])
-            distances, *work = memory[0](*shape)
+            distances, *work = workspace(*shape)
             if kernel.kinked and along[j * SWEPT_SIDE] - along[min((i + 1) * SWEPT_SIDE, n) - 1] < near:
-                [exact] = memory[1](*shape)
+                [exact] = exact_workspace(*shape)
                 distances.copy_(torch.mm(exact_rows, exact_columns, out=exact))
             else:
                 torch.mm(rows, columns, out=distances)
@@ -105,15 +106,15 @@ def swept_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
             if i == j:
                 slope.fill_diagonal_(0)
             else:
-                in_these += of_rows @ slope
-            in_those += of_columns @ slope.mT
+                moments_columns += target_rows @ slope
+            moments_rows += target_columns @ slope.mT
     gradient = 4 * factor * (z * moments[:1].mT - moments[1:].mT)
     total = (z * gradient).sum() if kernel.homogeneous else moments.new_tensor(total - n * kernel.diagonal)
     return total, torch.empty_like(gradient).index_copy_(0, order, gradient) if kernel.kinked else gradient
 
 
-def views(new: Callable[..., Tensor], count: int) -> Callable[..., tuple[Tensor, ...]]:
-    """What gives `count` matrices of a shape, the same memory each time it is asked for that shape."""
+def reused(new: Callable[..., Tensor], count: int) -> Callable[..., tuple[Tensor, ...]]:
+    """What gives `count` matrices of a shape: the same memory whenever it is asked for that shape."""
     return cache(lambda rows, columns: tuple(new(rows, columns) for _ in range(count)))
 
 

@@ -38,18 +38,19 @@ class ConditionalMMD(Regularizer):
         normalise: bool = False,
     ):
         super().__init__(prior)
-        self.D = D = prior.dim - prior.labels
+        self.D = prior.dim - prior.labels
         label = self.label(prior.means)
         self.present = label.unique().tolist()
 
-        def given(chosen: Tensor) -> Prior:
-            w = prior.weights[chosen]
-            return Prior(w / w.sum(), prior.means[chosen, :D], prior.scale_tril[chosen, :D, :D])
+        whole = of_codes(prior)
+        scaled = ladder(whole, kernel, scales)
+        self.kernel, self.used = normalised(whole, scaled) if normalise else scaled, {}
+        self.mu = nn.ModuleList(Embedding(of_codes(prior, label == l), self.kernel) for l in self.present)
 
-        every = given(label >= 0)
-        scaled = ladder(every, kernel, scales)
-        self.kernel, self.used = normalised(every, scaled) if normalise else scaled, {}
-        self.mu = nn.ModuleList(Embedding(given(label == l), self.kernel) for l in self.present)
+    @classmethod
+    def unsupported(cls, prior, encoder):
+        reason = "the prior is one point, which gives no unit of length"
+        return super().unsupported(prior, encoder) or (None if of_codes(prior).variance > 0 else reason)
 
     def label(self, codes: Float[Tensor, "n D"]) -> Int64[Tensor, " n"]:
         """The label that ends each code; 0 where there are no labels."""
@@ -78,3 +79,9 @@ class ConditionalMMD(Regularizer):
 
     def describe(self):
         return self.used
+
+
+def of_codes(prior: Prior, chosen: Tensor | slice = slice(None)) -> Prior:
+    """p(z) of the chosen components, without their labels."""
+    w, D = prior.weights[chosen], prior.dim - prior.labels
+    return Prior(w / w.sum(), prior.means[chosen, :D], prior.scale_tril[chosen, :D, :D])

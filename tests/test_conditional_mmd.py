@@ -74,6 +74,10 @@ def test_without_labels_it_is_the_mmd(kernel, normalise):
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_codes_that_are_to_be_one_point_are_declared_unsupported():
+    assert "one point" in ConditionalMMD.unsupported(OneHot(1), "deterministic")
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_prior_samples_have_none_in_the_mean(kernel):
     prior = labelled(Petals(), 0.5)

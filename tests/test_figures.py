@@ -172,6 +172,14 @@ def test_a_montage_puts_images_in_rows():
     assert [int(found[y, x, 0]) for y, x in ((1, 1), (1, 4), (4, 1), (4, 4), (0, 0))] == [0, 50, 100, 255, 255]
 
 
+def test_far_codes_of_one_method_do_not_shrink_the_panels_of_the_others():
+    s = settings(load("config/quick.yaml"), "latent_2d", "aae")
+    z = np.random.default_rng(0).normal(size=(500, 2))
+    found = [figures_planes.Codes("aae", 0, {"test_z": spread * z}, s) for spread in (1, 1, 50)]
+    assert np.abs(figures_planes.limits(found)).max() < 4
+    assert np.abs(figures_planes.limits(found[2:])).min() > 50
+
+
 def test_contours_are_the_density_of_the_prior():
     grid = np.stack([np.linspace(-2, 2, 5)] * 2)
     np.testing.assert_allclose(
