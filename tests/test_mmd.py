@@ -427,12 +427,13 @@ def aggregated(shape):
     }[shape]
 
 
-# Relative errors allowed: distances within a cluster are a millionth of those between clusters.
+# Relative errors allowed: distances within a cluster are a millionth of those between clusters; the steep slopes
+# between codes that coincide cancel up to rounding, of which one processor's order of summation leaves more.
 SHAPES = {
     "normal": 1e-6,
     "far from the origin": 1e-4,
     "tight clusters": 1e-2,
-    "repeated": 1e-4,
+    "repeated": 5e-4,
     "with an outlier": 5e-4,
     "on a line": 3e-4,
     "all in one point": 1e-6,
