@@ -8,6 +8,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import result_sets
@@ -55,7 +56,7 @@ def test_it_is_one_file_that_asks_nothing_of_a_network(made):
     page = Page(made[0])
     assert made[0].stat().st_size < 15e6
     assert not [link for link in page.links if link.startswith(("http:", "https:", "//"))]
-    assert all(image["src"].startswith("data:image/png;base64,") for image in page.images)
+    assert all(image["src"].startswith("data:image/webp;base64,") for image in page.images)
     assert not [s for s in page.scripts if "src" in s]
 
 
@@ -222,14 +223,35 @@ def test_a_config_of_which_nothing_ran(tmp_path, capsys):
     assert all(f'id="method-{m}"' in text for m in loaded.methods if "_trial" not in m)
 
 
-def test_too_many_pictures_are_made_smaller(monkeypatch):
+def picture(noise, size=(400, 300)):
     buffer = io.BytesIO()
-    Image.effect_noise((400, 300), 50).save(buffer, "png")
-    content = [{"bytes": buffer.getvalue()} for _ in range(3)]
-    monkeypatch.setattr(report, "BUDGET", len(buffer.getvalue()))
-    report.embed(content)
-    assert sum(len(c["data"]) for c in content) * 3 / 4 < len(buffer.getvalue())
+    Image.effect_noise(size, noise).save(buffer, "png")
+    return {"bytes": buffer.getvalue()}
+
+
+def shown(picture):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture["data"]))).convert("L"), dtype=float)
+
+
+def test_pictures_are_embedded_as_they_are():
+    content = [picture(50), picture(2)]
+    before = [np.asarray(Image.open(io.BytesIO(c["bytes"]))) for c in content]
+    report.embed(content, jobs=2)
+    assert all((shown(c) == b).all() for c, b in zip(content, before, strict=True))
     assert (content[0]["width"], content[0]["height"]) == (400, 300)
+
+
+def test_of_too_many_pictures_the_largest_lose_detail_and_no_size(monkeypatch):
+    content = [picture(50), picture(50), picture(2, (40, 30))]
+    before = [np.asarray(Image.open(io.BytesIO(c["bytes"]))) for c in content]
+    budget = len(content[0]["bytes"]) * 3 // 2
+    monkeypatch.setattr(report, "BUDGET", budget)
+    report.embed(content)
+    assert sum(len(c["data"]) for c in content) * 3 / 4 < budget
+    assert all(shown(c).shape == b.shape for c, b in zip(content, before, strict=True))
+    changes = [abs(shown(c) - b).mean() for c, b in zip(content, before, strict=True)]
+    assert 1 < max(changes) < 20
+    assert changes[2] == 0, "a small picture lost detail before the large ones were enough"
 
 
 def test_explain_prints_the_same(made, capsys, monkeypatch):
