@@ -10,7 +10,7 @@ from bench.metrics import metric as describe
 from bench.published import settings
 from bench.rendering import Entry, Table, number, spread, table
 from bench.schema import Config
-from bench.tidy import RUN, methods, scores, title
+from bench.tidy import elsewhere, methods, scores, timed, title
 from bench.verdicts import words
 
 SCORE = "validation_log_likelihood"
@@ -50,7 +50,8 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
     None where no run of the experiment has a time.
     """
     own = rows[(rows["experiment"] == experiment) & rows["method"].isin(config.methods) & (rows["status"] == "ok")]
-    runs = own.drop_duplicates(RUN)
+    runs = timed(rows, experiment)
+    runs = runs[runs["method"].isin(config.methods)]
     if runs.empty:
         return None
     q = words()["question"]
@@ -86,6 +87,7 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
         "Wall time of training, mean ± sd over seeds; ratios are medians over seeds. Several trainings share the "
         "machine, so times of one row hold less than ratios measured side by side (docs/performance.md). The score is "
         "the lower of the final validation scores of the two methods of the question, linear between measured epochs."
+        + elsewhere(rows, experiment)
     )
     head = ["Method", "Seconds an epoch", f"Ratio to {title(config, q['plain'])}", "Peak memory (MB)", reach]
     return table(f"cost-{experiment}", caption, head, found)

@@ -17,7 +17,7 @@ from bench.published import settings
 from bench.runs import EVALUATION_SETTINGS
 from bench.schema import TUNING, Config
 from bench.tables import heading
-from bench.tidy import RUN, scores, title
+from bench.tidy import RUN, scores, timed, title
 
 POINTS = 200  # of a learning curve
 OTHERWISE_EQUAL = {"weight", *EVALUATION_SETTINGS}  # in these the runs of a weight sweep may differ
@@ -92,10 +92,10 @@ def cost_figure(
     """Seconds of training against a metric, the Pareto front as a line."""
     figure, [ax] = canvas(6.8, 3.6)
     values = scores(table, experiment, metric)
-    runs = table[table["experiment"] == experiment].drop_duplicates(RUN)
+    runs = timed(table, experiment)
     points = []
     for method in ordered:
-        times = runs.loc[(runs["method"] == method) & (runs["status"] == "ok"), "seconds"].dropna()
+        times = runs.loc[runs["method"] == method, "seconds"]
         x = values[method].dropna() if method in values else values.iloc[:0, 0]
         if not len(times) or not len(x):
             continue

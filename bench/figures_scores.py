@@ -15,7 +15,7 @@ from bench.metrics import order
 from bench.schema import Config
 from bench.statistics import mean_interval
 from bench.tables import heading
-from bench.tidy import methods, scores, title
+from bench.tidy import elsewhere, methods, scores, title
 
 SHOWN_METRICS = 3
 
@@ -57,7 +57,7 @@ def drawings(
                 "Cost against quality",
                 f"Training time of a run against {describe(headline).label} on {on}: means over seeds "
                 f"({spread}), bars one sd over seeds. The line joins the methods that no other beats in both. Times "
-                "are wall clock on the machines of the provenance table, and comparable only where these are the same.",
+                "are wall clock, of runs on one machine." + elsewhere(table, experiment),
                 f"{name}: training time against {describe(headline).label}, one point a method.",
                 digest("cost", numbers, headline),
                 partial(cost_figure, table, experiment, headline, ordered, names, see),

@@ -8,6 +8,7 @@ from bench.config import ConfigError
 from bench.schema import Config
 
 RUN = ["experiment", "method", "seed"]
+MACHINE = ["device", "machine", "threads"]
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
@@ -47,6 +48,25 @@ def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
     """A metric's values: a row for each seed, a column for each method, NaN where a run has none."""
     rows = table[(table["experiment"] == experiment) & (table["metric"] == metric)]
     return rows.pivot_table(index="seed", columns="method", values="value", aggfunc="first", dropna=False)
+
+
+def timed(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """The finished runs whose times compare, a row each: those on the machine that most of the experiment's ran on."""
+    runs = table[(table["experiment"] == experiment) & (table["status"] == "ok")].drop_duplicates(RUN)
+    runs = runs[runs["seconds"].notna()]
+    known = [c for c in MACHINE if c in runs]
+    if runs.empty or not known:
+        return runs
+    machine = runs.groupby(known, dropna=False, sort=False).ngroup()
+    return runs[machine == machine.mode().iloc[0]]
+
+
+def elsewhere(table: pd.DataFrame, experiment: str) -> str:
+    """How many finished runs `timed` leaves out, as a sentence; empty if none."""
+    runs = table[(table["experiment"] == experiment) & (table["status"] == "ok")].drop_duplicates(RUN)
+    others = int(runs["seconds"].notna().sum()) - len(timed(table, experiment))
+    what = "the time of one run" if others == 1 else f"the times of {others} runs"
+    return f" Left out, because the machine was another: {what}." if others else ""
 
 
 def failure(run: pd.Series) -> str:

@@ -13,7 +13,7 @@ from bench.metrics import order
 from bench.rendering import number
 from bench.schema import Config
 from bench.statistics import Comparison, compare, holm
-from bench.tidy import experiments, scores, title
+from bench.tidy import experiments, scores, timed, title
 
 WORDS = Path(__file__).parent.parent / "config/report.yaml"
 
@@ -56,7 +56,7 @@ def answers(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> list[An
         comparison = compare(values[a], values[b], bool(describe(metric).higher_is_better))
         runs = table[table["experiment"] == experiment].drop_duplicates(["method", "seed"])
         failed = {m: _failed(runs[runs["method"] == m]) for m in (a, b)}
-        found.append(Answer(experiment, metric, comparison, math.nan, _cost(runs, a, b), failed))
+        found.append(Answer(experiment, metric, comparison, math.nan, _cost(timed(table, experiment), a, b), failed))
     adjusted = holm([x.comparison.p_t for x in found]) if found else []
     return [x._replace(p_holm=float(p)) for x, p in zip(found, adjusted, strict=True)]
 
@@ -67,7 +67,7 @@ def _failed(runs: pd.DataFrame) -> str:
 
 
 def _cost(runs: pd.DataFrame, a: str, b: str) -> float:
-    seconds = runs[runs["status"] == "ok"].pivot_table(index="seed", columns="method", values="seconds")
+    seconds = runs.pivot_table(index="seed", columns="method", values="seconds")
     both = seconds[[a, b]].dropna() if {a, b} <= set(seconds.columns) else seconds.iloc[:0]
     return float((both[a] / both[b]).median()) if len(both) else math.nan
 

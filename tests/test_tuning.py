@@ -186,3 +186,15 @@ def test_costs_are_multiples_of_the_plain_autoencoder(config):
     found = cost_table(config, table, "likelihood")
     assert {row[0].text: row[2].text for row in found.rows}.popitem()[1] == "2.00"
     assert cost_table(config, table.assign(status="failed"), "likelihood") is None
+
+
+def test_times_of_another_machine_are_no_part_of_a_cost(config):
+    table = measured(config, {}).assign(peak_memory_mb=100.0, device="cpu", threads=1, machine="usual")
+    table.loc[table["method"] == "mmd", "seconds"] = 7200.0
+    usual = cost_table(config, table, "likelihood")
+    moved = (table["method"] == "mmd") & (table["seed"] == table["seed"].max())
+    table.loc[moved, "machine"], table.loc[moved, "seconds"] = "slow", 72000.0
+    found = cost_table(config, table, "likelihood")
+    assert [row[2] for row in found.rows] == [row[2] for row in usual.rows]
+    assert [row[1].value for row in found.rows] == [row[1].value for row in usual.rows]
+    assert "the time of one run" in found.caption and "another" not in usual.caption
