@@ -52,8 +52,7 @@ def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
 
 def timed(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
     """The finished runs whose times compare, a row each: those on the machine that most of the experiment's ran on."""
-    runs = table[(table["experiment"] == experiment) & (table["status"] == "ok")].drop_duplicates(RUN)
-    runs = runs[runs["seconds"].notna()]
+    runs = _finished(table, experiment)
     known = [c for c in MACHINE if c in runs]
     if runs.empty or not known:
         return runs
@@ -63,10 +62,14 @@ def timed(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
 
 def elsewhere(table: pd.DataFrame, experiment: str) -> str:
     """How many finished runs `timed` leaves out, as a sentence; empty if none."""
-    runs = table[(table["experiment"] == experiment) & (table["status"] == "ok")].drop_duplicates(RUN)
-    others = int(runs["seconds"].notna().sum()) - len(timed(table, experiment))
+    others = len(_finished(table, experiment)) - len(timed(table, experiment))
     what = "the time of one run" if others == 1 else f"the times of {others} runs"
     return f" Left out, because the machine was another: {what}." if others else ""
+
+
+def _finished(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    runs = table[(table["experiment"] == experiment) & (table["status"] == "ok")].drop_duplicates(RUN)
+    return runs[runs["seconds"].notna()]
 
 
 def failure(run: pd.Series) -> str:
