@@ -47,7 +47,7 @@ class Jobs:
         self.folder = self.results.folder / "jobs"
         self.batches = batches(self.config, self.results.runs)
         self.content = self.config.model_dump(mode="json")
-        self.digest = store.sha256(json.dumps(self.content, sort_keys=True).encode())[:8]
+        self.digest = store.sha256(json.dumps(self.content).encode())[:8]  # the order is that of rows
         self.file = self.folder / f"config-{self.digest}.json"
         self.edited = self.folder / "edited"
         self._held = contextlib.ExitStack()

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import yaml
 
 from bench import config as configs
 from bench import plan, store
@@ -222,6 +223,19 @@ def test_a_jobs_done_file_is_named_by_what_it_is_of(jobs, tmp_path):
     changed = {os.path.basename(p) for p in set(other.done.values()) - set(jobs.done.values())}
     assert {name.split("-")[0].split(".")[0] for name in changed} == {"likelihood", "results"}
     assert not [name for name in changed if name.startswith("likelihood.ae")]
+
+
+def test_another_order_of_the_methods_makes_the_tables_anew_and_nothing_else(jobs, tmp_path):
+    content = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    methods = content["experiments"]["likelihood"]["methods"]
+    content["experiments"]["likelihood"]["methods"] = methods[::-1]
+    turned = tmp_path / "turned" / "tiny.yaml"
+    turned.parent.mkdir()
+    turned.write_text(yaml.safe_dump(content, sort_keys=False))
+    other = Jobs([str(turned)], root=tmp_path / "results")
+    changed = {os.path.basename(p) for p in set(other.done.values()) - set(jobs.done.values())}
+    assert {name.split("-")[0] for name in changed} == {"results.controls", "results.collect", "results.report"}
+    assert other.file != jobs.file
 
 
 def test_a_lost_record_takes_its_batchs_done_files_and_the_tables_with_it(jobs):
