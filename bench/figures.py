@@ -47,7 +47,8 @@ def making(
     if jobs == 1 or len(names) < 2:
         yield lambda name: make(config, table, name, runs, folder)
         return
-    longest_first = table["experiment"].value_counts().loc[names].sort_values(ascending=False, kind="stable").index
+    rows = table["experiment"].value_counts()
+    longest_first = sorted(names, key=lambda name: -rows.get(name, 0))
     with ProcessPoolExecutor(min(jobs, len(names))) as pool:
         asked = {name: pool.submit(make, config, table, name, runs, folder) for name in longest_first}
         yield lambda name: asked[name].result()

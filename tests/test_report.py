@@ -223,6 +223,15 @@ def test_a_config_of_which_nothing_ran(tmp_path, capsys):
     assert all(f'id="method-{m}"' in text for m in loaded.methods if "_trial" not in m)
 
 
+def test_an_experiment_that_the_table_does_not_know_yet(tmp_path):
+    path, metrics = result_sets.write(tmp_path)
+    table = pd.read_csv(metrics)
+    table[table["experiment"] != "style"].to_csv(metrics, index=False)
+    output = metrics.parent / "report.html"
+    assert report.main([str(path), str(metrics), str(output), "--jobs", "2"]) == 0
+    assert "Style" in output.read_text(encoding="utf-8")
+
+
 def picture(noise, size=(400, 300)):
     buffer = io.BytesIO()
     Image.effect_noise(size, noise).save(buffer, "png")
