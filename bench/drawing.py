@@ -92,8 +92,9 @@ def digest(*parts: bytes | str) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     """`path`.png and .pdf, the same bytes for the same figure: no dates, no names of programs."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine(None)  # with one, each file costs a drawing more, whose only use is to lay the figure out
     for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Producer": None})):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=suffix[1:], metadata=metadata, dpi=DPI)
         store.write(path.with_suffix(suffix), buffer.getvalue())
-        figure.set_layout_engine(None)  # laid out once: the same picture in both, in half the time

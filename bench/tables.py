@@ -54,9 +54,11 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
                 of_method = by_method.get(method, values[:0])
                 x = of_method["value"].to_numpy(float)
                 interval = mean_interval(x)
-                lacking = asked[~asked["seed"].isin(of_method["seed"])]
-                failed = lacking[lacking["status"] != "ok"]
-                note = reason(failed) if len(failed) else ("" if len(x) else "this method has no such number")
+                note = ""
+                if len(x) < max(1, len(asked)):
+                    lacking = asked[~asked["seed"].isin(of_method["seed"])]
+                    failed = lacking[lacking["status"] != "ok"]
+                    note = reason(failed) if len(failed) else ("" if len(x) else "this method has no such number")
                 rows.append(
                     {
                         "experiment": experiment,

@@ -47,7 +47,7 @@ def experiments(config: Config, table: pd.DataFrame) -> list[str]:
 def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
     """A metric's values: a row for each seed, a column for each method, NaN where a run has none."""
     rows = table[(table["experiment"] == experiment) & (table["metric"] == metric)]
-    return rows.pivot_table(index="seed", columns="method", values="value", aggfunc="first", dropna=False)
+    return rows.groupby(["seed", "method"], dropna=False)["value"].first().unstack("method")
 
 
 def timed(table: pd.DataFrame, experiment: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ and in the eigenvectors of V it is a product over dimensions. A kernel is a mixt
 (`_kernels.py`). V may be singular or zero.
 """
 
+import math
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,10 +19,12 @@ from torch.distributions import Distribution, Independent
 
 from regularizers import Prior
 from regularizers._kernels import Kernel
+from regularizers._pairs import SWEPT, reused
 
 CHUNK = 2**18  # terms held at once
 # Exponents below which e^x is no normal float32, which takes a CPU up to a hundred times as long, and e^x - 1 is -1
 UNDERFLOW, MINUS_ONE = -87, -40
+NOTHING = -100  # an exponent of 2 below which a term adds nothing, nor a product with it anything that is not normal
 
 
 def expectation(
@@ -101,6 +104,8 @@ class Embedding(nn.Module):
 
     def sum(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
         """Σ_i μ(z_i), in float64, and its gradient if asked."""
+        if gradient and len(z) > SWEPT:
+            return self.swept_sum(z)
         c = self.constants(z)
         K, M = c["masses"].shape
         per = max(1, CHUNK // (K * M))
@@ -117,6 +122,33 @@ class Embedding(nn.Module):
                 slope = 2 * delta * (e @ (c["precision"] * c["masses"][:, None]).mT)
                 slopes.append((slope if c["axes"] is None else slope @ c["axes"].mT).sum(0))
         return (total, torch.cat(slopes)) if gradient else (total,)
+
+    def swept_sum(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, Tensor]:
+        """The two of `sum` for many codes: codes in columns, as in `swept_pair_sum`, and powers of 2.
+
+        In float64 if the kernel is made of e^x - 1: that is 2^y - 1 then, which loses digits only in
+        float32, and takes a quarter of the time of float32's own e^x - 1.
+        """
+        precise = z.double() if self.kernel.increments else z
+        c = self.constants(precise)
+        K, M = c["masses"].shape
+        exponents = torch.cat([c["precision"], c["log_det"][:, None]], 1).mT / math.log(2)  # (K, M, D + 1)
+        moments = torch.cat([c["precision"], torch.ones_like(c["masses"])[:, None]], 1) * c["masses"][:, None]
+        workspace = reused(precise.new_empty, 1)
+        total, slopes = z.new_zeros((), dtype=torch.float64), []
+        for part in precise.split(max(1, CHUNK // (K * M))):
+            delta = (part - c["means"][:, None]).mT  # (K, D, n)
+            if c["axes"] is not None:
+                delta = c["axes"].mT @ delta
+            [e] = workspace(K, M, len(part))
+            torch.bmm(exponents, torch.cat([delta.square(), torch.ones_like(delta[:, :1])], 1), out=e)
+            sums = moments @ e.clamp_(min=NOTHING).exp2_()
+            total += sums[:, -1].sum(dtype=torch.float64)
+            slope = 2 * delta * sums[:, :-1]
+            slopes.append((slope if c["axes"] is None else c["axes"] @ slope).sum(0))
+        if self.kernel.increments:
+            total -= len(z) * c["masses"].sum()
+        return total, torch.cat(slopes, 1).mT
 
     def sum_of_gaussians(
         self, mean: Float[Tensor, "n D"], variance: Float[Tensor, "n D"], gradient: bool

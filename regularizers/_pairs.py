@@ -114,8 +114,8 @@ def swept_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
 
 
 def reused(new: Callable[..., Tensor], count: int) -> Callable[..., tuple[Tensor, ...]]:
-    """What gives `count` matrices of a shape: the same memory whenever it is asked for that shape."""
-    return cache(lambda rows, columns: tuple(new(rows, columns) for _ in range(count)))
+    """What gives `count` tensors of a shape: the same memory whenever it is asked for that shape."""
+    return cache(lambda *shape: tuple(new(*shape) for _ in range(count)))
 
 
 def factors(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Tensor, Tensor, Tensor]:

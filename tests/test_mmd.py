@@ -455,3 +455,18 @@ def test_the_sweep_agrees_with_float64_on_strained_codes(shape, kernel):
     value = float(expected.detach())
     assert abs(float(total) - value) <= SHAPES[shape] * max(abs(value), 1.0)
     assert float((gradient - slope).norm()) <= SHAPES[shape] * max(float(slope.norm()), len(z))
+
+
+@priors
+@kernels
+@pytest.mark.parametrize("outlier", [None, 1e4])
+def test_the_expectation_for_many_codes_is_that_of_a_few_at_a_time_in_float64(prior, kernel, outlier):
+    embedding = Embedding(prior, ladder(prior, kernel))
+    z = prior.sample(1500) + 0.1
+    if outlier is not None:
+        z[7] = outlier
+    swept = embedding.sum(z, True)
+    parts = [embedding.sum(part, True) for part in z.double().split(_pairs.SWEPT)]
+    exact = sum(total for total, _ in parts), torch.cat([slopes for _, slopes in parts])
+    for ours, reference in zip(swept, exact, strict=True):
+        torch.testing.assert_close(ours.double(), reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))

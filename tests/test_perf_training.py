@@ -33,14 +33,15 @@ def test_the_products_of_an_autoencoders_step():
     assert real.training.batch == 1
 
 
-@pytest.mark.parametrize("method", ["ae", "vae", "aae", "mmd", "mmd_joint", "wae_mmd", "sinkhorn"])
+@pytest.mark.parametrize("method", ["ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn"])
 @pytest.mark.filterwarnings("ignore:.*KeOps.*")
 def test_the_bare_loop_does_the_same_products(method):
-    data = images("digits", 500)
-    bare, recorded = BareSteps(cell(method), data, fused=False), Products()
+    name, _, schedule = method.partition("/")
+    data, settings = images("digits", 500), cell(name, **({"schedule": schedule} if schedule else {}))
+    bare, recorded = BareSteps(settings, data, fused=False), Products()
     with recorded:
         bare.step()
-    assert shapes(recorded) == shapes(products(RealSteps(cell(method), data)))
+    assert shapes(recorded) == shapes(products(RealSteps(settings, data)))
 
 
 def test_a_product_run_again_is_the_same_product():
@@ -72,12 +73,12 @@ def test_turns_are_taken_in_order_and_the_median_is_reported():
 
 def test_the_program(tmp_path, capsys):
     assert "training" in subcommands()
-    arguments = ["--networks", "digits", "--methods", "ae", "aae", "--rounds", "1", "--steps", "1"]
+    arguments = ["--networks", "digits", "--methods", "ae", "aae/joint", "--rounds", "1", "--steps", "1"]
     threads = torch.get_num_threads()
     assert main(["training", *arguments, "--json", str(tmp_path / "rows.json")]) == 0
     assert torch.get_num_threads() == threads == 1
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert [row["method"] for row in rows] == ["ae", "aae"]
+    assert [row["method"] for row in rows] == ["ae", "aae/joint"]
     for row in rows:
         assert 0 < row["products"] < 1
         assert row["images/s"] == pytest.approx(100_000 / row["ms"])

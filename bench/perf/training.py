@@ -9,7 +9,8 @@ same matrix products take alone: those that the step calls, recorded and run aga
 "pythae" are their times in ours, above 1 where ours is faster: the same arithmetic written
 down plainly, and pythae's trainer, either with Adam as it comes and as one fused kernel. PYTHON
 is the interpreter of an environment that has pythae, which has no bfloat16 on a CPU: its
-float32 step is what ours is compared with in either precision. All take turns.
+float32 step is what ours is compared with in either precision. All take turns. A method with a
+schedule, such as aae/joint, is the method in that schedule: that of pythae, which encodes once.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from bench.perf.steps import BareSteps, RealSteps, images, products
 from bench.perf.timing import machine, turns, write
 from bench.schema import Settings
 
-METHODS = ("ae", "vae", "aae", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
+METHODS = ("ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
 # The network's config, how many images an epoch has, and the factor for `steps`. Twelve batches are an epoch of
 # digits, whose beginning and end cost as much as steps do: turns of many epochs hold their share.
 NETWORKS = {"mnist": ("config/mnist.yaml", 50_000, 1), "digits": ("config/quick.yaml", 1198, 24)}
@@ -91,8 +92,11 @@ def run(arguments: list[str]) -> None:
         for batch in a.batches if paper else [100]:
             for precision in a.precisions if paper else ["float32"]:
                 for method in a.methods:
-                    settings = configs.settings(config, EXPERIMENT, method)
-                    settings = settings.model_copy(update={"batch_size": batch, "precision": precision, "epochs": 1})
+                    name, _, schedule = method.partition("/")
+                    settings = configs.settings(config, EXPERIMENT, name)
+                    changes = {"batch_size": batch, "precision": precision, "epochs": 1}
+                    changes |= {"schedule": schedule} if schedule else {}
+                    settings = Settings.model_validate(settings.model_dump() | changes)
                     row = cell(settings, dataset, factor * a.steps, a.rounds, pythae)
                     rows.append({"network": network, "batch": batch, "precision": precision, "method": method, **row})
                     line = "".join(f"{row[c]:{len(c) + 3}.4g}" if c in row else " " * (len(c) + 3) for c in columns)
