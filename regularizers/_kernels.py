@@ -172,7 +172,7 @@ class Energy(Kernel):
 
     def sweep(self, r2, work, slope):
         [w] = self.weights
-        return 0.0, torch.rsqrt(r2, out=slope), -0.5 * w
+        return 0.0, r2.rsqrt_(), -0.5 * w
 
     def values(self, r2):
         return -self.weights[0] * r2.sqrt()

@@ -24,6 +24,7 @@ from regularizers._pairs import SWEPT, reused
 CHUNK = 2**18  # terms held at once
 # Exponents below which e^x is no normal float32, which takes a CPU up to a hundred times as long, and e^x - 1 is -1
 UNDERFLOW, MINUS_ONE = -87, -40
+FELT = 1e-12  # of the largest: a term that adds less is left out where sums are in columns
 NOTHING = -100  # an exponent of 2 below which a term adds nothing, nor a product with it anything that is not normal
 
 
@@ -78,14 +79,22 @@ class Embedding(nn.Module):
         lam = lam.clamp(min=0)  # eigh of a singular matrix returns -1e-17
         t, a = (x.to(S.device) for x in kernel.mixture())
         tv = 2 * t * lam[..., None]  # (K, D, M)
+        masses, precision, log_det = prior.weights.double()[:, None] * a, -t / (1 + tv), -0.5 * tv.log1p().sum(1)
+        # what a term can add to the value and, as x e^{-t x²} is at most t^{-1/2}, to the slope
+        felt = (masses * log_det.exp() * (1 + precision.abs().amax(1) * max(kernel.scales)).sqrt()).amax(0)
+        kept = felt > FELT * felt.max()
+        exponents = torch.cat([precision, log_det[:, None]], 1)[..., kept] / math.log(2)
+        moments = (torch.cat([precision, torch.ones_like(masses)[:, None]], 1) * masses[:, None])[..., kept]
         buffers = {
             "means": prior.means.double(),
             "weights": prior.weights.double(),
             "covariances": S,
             "axes": U,
-            "masses": prior.weights.double()[:, None] * a,  # (K, M)
-            "precision": -t / (1 + tv),  # (K, D, M)
-            "log_det": -0.5 * tv.log1p().sum(1),  # (K, M)
+            "masses": masses,  # (K, M)
+            "precision": precision,  # (K, D, M)
+            "log_det": log_det,  # (K, M)
+            "exponents": exponents.mT.contiguous(),  # (K, kept, D + 1)
+            "moments": moments,  # (K, D + 1, kept)
         }
         for name, buffer in buffers.items():
             self.register_buffer(name, buffer, persistent=False)
@@ -104,8 +113,8 @@ class Embedding(nn.Module):
 
     def sum(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
         """Σ_i μ(z_i), in float64, and its gradient if asked."""
-        if gradient and len(z) > SWEPT:
-            return self.swept_sum(z)
+        if gradient and (len(z) > SWEPT or self.kernel.increments):
+            return self.sum_in_columns(z)
         c = self.constants(z)
         K, M = c["masses"].shape
         per = max(1, CHUNK // (K * M))
@@ -118,22 +127,19 @@ class Embedding(nn.Module):
             e = e.clamp_(min=MINUS_ONE).expm1_() if self.kernel.increments else e.clamp_(min=UNDERFLOW).exp_()
             total += (e.sum(1) * c["masses"]).sum(dtype=torch.float64)
             if gradient:
-                e = e.add_(1) if self.kernel.increments else e
                 slope = 2 * delta * (e @ (c["precision"] * c["masses"][:, None]).mT)
                 slopes.append((slope if c["axes"] is None else slope @ c["axes"].mT).sum(0))
         return (total, torch.cat(slopes)) if gradient else (total,)
 
-    def swept_sum(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, Tensor]:
-        """The two of `sum` for many codes: codes in columns, as in `swept_pair_sum`, and powers of 2.
+    def sum_in_columns(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, Tensor]:
+        """The two of `sum`, faster for many codes: codes in columns, as in `swept_pair_sum`, and powers of 2.
 
-        In float64 if the kernel is made of e^x - 1: that is 2^y - 1 then, which loses digits only in
-        float32, and takes a quarter of the time of float32's own e^x - 1.
+        In float64 if the kernel is made of e^x - 1, as 2^y - 1, which loses digits only in float32:
+        for any number of codes faster than float32's own e^x - 1.
         """
         precise = z.double() if self.kernel.increments else z
         c = self.constants(precise)
-        K, M = c["masses"].shape
-        exponents = torch.cat([c["precision"], c["log_det"][:, None]], 1).mT / math.log(2)  # (K, M, D + 1)
-        moments = torch.cat([c["precision"], torch.ones_like(c["masses"])[:, None]], 1) * c["masses"][:, None]
+        K, M, _ = c["exponents"].shape
         workspace = reused(precise.new_empty, 1)
         total, slopes = z.new_zeros((), dtype=torch.float64), []
         for part in precise.split(max(1, CHUNK // (K * M))):
@@ -141,8 +147,8 @@ class Embedding(nn.Module):
             if c["axes"] is not None:
                 delta = c["axes"].mT @ delta
             [e] = workspace(K, M, len(part))
-            torch.bmm(exponents, torch.cat([delta.square(), torch.ones_like(delta[:, :1])], 1), out=e)
-            sums = moments @ e.clamp_(min=NOTHING).exp2_()
+            torch.bmm(c["exponents"], torch.cat([delta.square(), torch.ones_like(delta[:, :1])], 1), out=e)
+            sums = c["moments"] @ e.clamp_(min=NOTHING).exp2_()
             total += sums[:, -1].sum(dtype=torch.float64)
             slope = 2 * delta * sums[:, :-1]
             slopes.append((slope if c["axes"] is None else c["axes"] @ slope).sum(0))

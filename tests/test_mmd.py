@@ -460,13 +460,22 @@ def test_the_sweep_agrees_with_float64_on_strained_codes(shape, kernel):
 @priors
 @kernels
 @pytest.mark.parametrize("outlier", [None, 1e4])
-def test_the_expectation_for_many_codes_is_that_of_a_few_at_a_time_in_float64(prior, kernel, outlier):
+def test_the_expectation_in_columns_is_the_formula_in_float64(prior, kernel, outlier):
     embedding = Embedding(prior, ladder(prior, kernel))
     z = prior.sample(1500) + 0.1
     if outlier is not None:
         z[7] = outlier
-    swept = embedding.sum(z, True)
-    parts = [embedding.sum(part, True) for part in z.double().split(_pairs.SWEPT)]
-    exact = sum(total for total, _ in parts), torch.cat([slopes for _, slopes in parts])
-    for ours, reference in zip(swept, exact, strict=True):
+    in_columns = embedding.sum_in_columns(z)
+    assert all(map(torch.equal, in_columns, embedding.sum(z, True))), "not used, for many codes"
+    exact = z.double().requires_grad_()
+    t, a = ladder(prior, kernel).mixture()
+    expected = 0.0
+    for mean, covariance, weight in zip(prior.means.double(), prior.covariances.double(), prior.weights, strict=True):
+        lam, U = torch.linalg.eigh(covariance)
+        spread = 1 + 2 * t * lam.clamp(min=0)[:, None]
+        exponent = -((exact - mean) @ U).square() @ (t / spread) - 0.5 * spread.log().sum(0)
+        terms = exponent.expm1() if embedding.kernel.increments else exponent.exp()
+        expected = expected + weight * (terms @ a).sum()
+    [slope] = torch.autograd.grad(expected, exact)
+    for ours, reference in zip(in_columns, (expected.detach(), slope), strict=True):
         torch.testing.assert_close(ours.double(), reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))
