@@ -1,17 +1,20 @@
 """Accept results of older code: `python -m bench.accept CONFIG --reason "renamed a variable" [likelihood/aae ...]`.
 
 An edit to code that all methods share makes every run stale, rightly. If it cannot change a number,
-this writes the present version into the records, with the old one, the commit and the reason beside
-it. Measurements run again, unless `--measurements` accepts those of the accepted records too.
+or only as another processor would, in its rounding, this writes the present version into the
+records, with the old one, the commit and the reason beside it; a record keeps the commit that it
+was trained at, which alone gives its last digits. Measurements run again, unless `--measurements`
+accepts those of the accepted records too, and of the controls if no runs are named.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from bench import provenance, store
+from bench import control_rows, provenance, store
 from bench.config import ConfigError
 from bench.runs import read, select
+from bench.schema import Config
 
 
 def stamp(path: Path, version: str, reason: str) -> None:
@@ -24,6 +27,24 @@ def stamp(path: Path, version: str, reason: str) -> None:
     print(f"{path}: {note['version']} accepted as {version}")
 
 
+def stamp_controls(path: Path, config: Config, reason: str) -> None:
+    """The same for the rows of `bench.control_rows`, of those experiments and seeds whose settings have not changed."""
+    content = store.read_json(path)
+    present = {name: control_rows.version(run) for name, run in control_rows.cells(config).items()}
+    of_settings = {name: version.partition("-")[2] for name, version in present.items()}
+    old = {
+        name: version
+        for name, version in (content or {}).get("cells", {}).items()
+        if name in present and version != present[name] and version.partition("-")[2] == of_settings[name]
+    }
+    if not old:
+        return
+    content["cells"] |= {name: present[name] for name in old}
+    note = {"cells": old, "reason": reason, "commit": provenance.commit()[0]}
+    store.write_json(path, content | {"accepted": [*content.get("accepted", []), note]})
+    print(f"{path}: {len(old)} accepted")
+
+
 def main(argv: list[str] | None = None) -> int:
     """The program: 0 when every record is of the present version, 2 for a bad config."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -33,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--measurements", action="store_true", help="the edit cannot change a measurement either")
     arguments = parser.parse_intermixed_args(argv)
     try:
-        _, runs, results = read(arguments.config)
+        config, runs, results = read(arguments.config)
         runs = select(runs, arguments.select)
     except ConfigError as error:
         print(error, file=sys.stderr)
@@ -47,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
         stamp(folder / "record.json", run.training_version, arguments.reason)
         if arguments.measurements and of_record:
             stamp(folder / "metrics.json", run.evaluation_version, arguments.reason)
+    if arguments.measurements and not arguments.select:
+        stamp_controls(results / "controls.json", config, arguments.reason)
     return 0
 
 

@@ -141,7 +141,8 @@ def rows(config: Config, old: dict | None = None) -> dict:
     order = list(wanted)
     found.sort(key=lambda row: order.index(f"{row['experiment']} {row['seed']}"))
     digest = store.sha256(json.dumps(wanted).encode())[:16]
-    return {"version": digest, "cells": wanted, "rows": found}
+    accepted = {"accepted": old["accepted"]} if "accepted" in (old or {}) else {}
+    return {"version": digest, "cells": wanted, "rows": found, **accepted}
 
 
 def main(argv: list[str] | None = None) -> int:

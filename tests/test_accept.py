@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import accept, store
+from bench import accept, control_rows, store
 from bench.runs import read
 from tests.checkout import TINY
 
@@ -35,6 +35,27 @@ def test_measurements_are_accepted_only_when_asked_and_only_of_accepted_records(
     accept.main([config, "--reason", "layout", "--measurements"])
     assert store.read_json(first)["version"] == runs[0].evaluation_version
     assert store.read_json(second)["version"] == "old-measured"
+
+
+def test_controls_are_accepted_with_all_measurements_where_only_code_has_changed(config):
+    content, runs, results = read(config)
+    path, present = (
+        results / "controls.json",
+        {n: control_rows.version(r) for n, r in control_rows.cells(content).items()},
+    )
+    first, second = list(present)[:2]
+    of_code = "old-" + present[first].partition("-")[2]
+    old = {"version": "old", "cells": {first: of_code, second: "old-othersettings", "gone 0": "old-x"}, "rows": []}
+    for arguments in (["--reason", "layout"], ["--reason", "layout", "--measurements", runs[0].cell]):
+        store.write_json(path, old)
+        accept.main([config, *arguments])
+        assert store.read_json(path) == old, "not asked for, or only for some runs"
+    accept.main([config, "--reason", "layout", "--measurements"])
+    found = store.read_json(path)
+    assert found["cells"] == old["cells"] | {first: present[first]}
+    assert found["accepted"][0]["cells"] == {first: of_code}
+    assert found["accepted"][0]["reason"] == "layout"
+    assert control_rows.rows(content.model_copy(update={"controls": False}), found)["accepted"] == found["accepted"]
 
 
 def test_accepting_needs_a_reason(config, capsys):
