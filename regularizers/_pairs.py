@@ -145,7 +145,7 @@ def pair_sum(
     """Σ k(z_i, z_j) over all pairs, with i = j if `diagonal`, its gradient if asked, and what computed it.
 
     "auto" is dense on a CPU: it needs no compiler, and was measured faster with all three kernels, from 1.6 times for
-    100 codes to 35 times for 60,000, in 2, 8 and 16 dimensions on one thread. On a GPU it is KeOps from `LARGE` codes
+    256 codes to 55 times for 10,000, in 2, 8 and 16 dimensions on one thread. On a GPU it is KeOps from `LARGE` codes
     on, if KeOps finds CUDA; that threshold is a guess, not a measurement. Where KeOps fails, the sum is dense, and the
     record says why.
     """

@@ -39,10 +39,8 @@ def test_measurements_are_accepted_only_when_asked_and_only_of_accepted_records(
 
 def test_controls_are_accepted_with_all_measurements_where_only_code_has_changed(config):
     content, runs, results = read(config)
-    path, present = (
-        results / "controls.json",
-        {n: control_rows.version(r) for n, r in control_rows.cells(content).items()},
-    )
+    path = results / "controls.json"
+    present = {name: control_rows.version(run) for name, run in control_rows.cells(content).items()}
     first, second = list(present)[:2]
     of_code = "old-" + present[first].partition("-")[2]
     old = {"version": "old", "cells": {first: of_code, second: "old-othersettings", "gone 0": "old-x"}, "rows": []}
