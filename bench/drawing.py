@@ -25,6 +25,7 @@ STYLE = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "pdf.fonttype": 42,
+    "image.composite_image": False,  # each image of a PDF keeps its own pixels
     "svg.hashsalt": "latentbench",
 }
 DPI = 110

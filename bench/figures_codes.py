@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.drawing import Drawing, LeftOut, Look, digest
-from bench.figures_images import SAMPLES, panels, pictures, strips
+from bench.figures_images import PICTURES, SAMPLES, panels, strips
 from bench.figures_planes import POINTS, plane, scatters, test_labels
 from bench.schema import Config
 from bench.sources import NAMES
@@ -22,7 +22,7 @@ def drawings(
     found, missing, digests = load(config, table, experiment, runs)
     if not found or missing:
         why = "are not kept with the results" if not found else f"of {', '.join(missing)} are not there"
-        kinds = ("samples", "reconstructions", *pictures(10), "latents")
+        kinds = ("samples", "reconstructions", *PICTURES, "latents")
         return [LeftOut("pictures", f"{name}: samples, grids and codes are not shown, because the codes {why}.", kinds)]
     source = NAMES[found[0].settings.dataset]
     make = partial(_drawing, name, digests, config)
@@ -45,10 +45,10 @@ def drawings(
                 with_both, partial(strips, with_both, "reconstructions", "originals", source.shape, config),
             )
         )  # fmt: skip
-    for kind, picture in pictures(source.classes).items():
+    for kind, picture in PICTURES.items():
         having = [c for c in found if kind in c.arrays]
         if having:
-            draw = partial(panels, having, kind, picture.columns, source.shape, config)
+            draw = partial(panels, having, kind, source.shape, config)
             items.append(make(kind, picture.title, picture.caption, having, draw))
     having = [c for c in found if plane(c)]
     labels = test_labels(config, having[0].settings) if having else None

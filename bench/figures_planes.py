@@ -85,7 +85,7 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
     colors = np.array(sns.color_palette("colorblind", 10))[np.arange(classes) % 10]
     for ax in axes[len(found) :]:
         ax.set_axis_off()
-    for ax, c in zip(axes, found, strict=False):
+    for i, (ax, c) in enumerate(zip(axes, found, strict=False)):
         key, latent = plane(c)
         z = c.arrays[key][:POINTS, :2]
         y = labels[: len(z)]
@@ -100,8 +100,11 @@ def scatters(found: list[Codes], labels: np.ndarray, classes: int, config: Confi
         outside = ((z < grid[:, 0]) | (z > grid[:, -1])).any(axis=1).mean()
         beyond = f"\n{100 * outside:.0f} % outside" if outside >= 0.01 else ""
         ax.set_title(fill(title(config, c.method), 40) + beyond, fontsize=8)
-        ax.set_xlabel("first dimension (latent units)", fontsize=7)
-        ax.set_ylabel("second", fontsize=7)
+        left, lowest = i % across == 0, i + across >= len(found)
+        ax.locator_params(nbins=4)
+        ax.tick_params(labelleft=left, labelbottom=lowest)
+        ax.set_xlabel("first dimension (latent units)" if lowest else "", fontsize=7)
+        ax.set_ylabel("second" if left else "", fontsize=7)
     for k in range(classes):
         axes[0].scatter([], [], color=colors[k], s=14, label=str(k))
     legend(figure, title="class")

@@ -14,6 +14,7 @@ from bench.config import load, settings
 from bench.model import Autoencoder
 from bench.pictures import PAIRS, SHOWN, SIDE, STEPS, STYLES, pictures, quantiles
 from bench.priors import Gaussian, Petals
+from bench.stored_codes import Codes
 from bench.tidy import read_metrics
 
 
@@ -163,6 +164,19 @@ def test_quantiles_of_a_mixture():
     np.testing.assert_allclose(quantiles(Gaussian(2, 5.0), u)[0], stats.norm.ppf(u, scale=5), atol=1e-6)
     found, sample = quantiles(Petals(), u), Petals().sample(200_000)
     np.testing.assert_allclose(found[1], np.quantile(sample[:, 1], u), atol=0.05)
+
+
+@pytest.mark.parametrize(("kind", "clusters"), [("styles", 10), ("styles", 16), ("relabelled", 16)])
+def test_a_row_of_a_style_grid_is_one_style(drawn, kind, clusters):
+    per_row = clusters + (kind == "relabelled")
+    images = np.repeat(np.arange(STYLES, dtype=np.uint8), per_row)[:, None].repeat(64, axis=1)
+    found = [Codes(m, 0, {kind: images}, settings(drawn[1], "style", m)) for m in ("aae", "mmd")]
+    shown = figures_images.panels(found, kind, (1, 8, 8), drawn[1]).axes[0].images
+    assert len(shown) == 2
+    for image in shown:
+        rows = np.asarray(image.get_array())[1::9, 1:-1, 0]
+        assert rows.shape == (STYLES, 9 * per_row - 1)
+        assert all(set(row) - {255} == {i} for i, row in enumerate(rows))
 
 
 def test_a_montage_puts_images_in_rows():
