@@ -40,18 +40,18 @@ mnist: .venv/ready
 # What would run, and what it would cost, from the timings of earlier runs.
 .PHONY: plan
 plan: .venv/ready
-	@python -m bench.plan $(CONFIG)
+	@python -m bench.records.plan $(CONFIG)
 
 # The page, tables and figures from results that are there; trains nothing.
 .PHONY: report
 report: .venv/ready
-	@python -m bench.collect $(CONFIG) $(RESULTS)/metrics.csv
-	@python -m bench.report $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html --jobs $(CORES)
+	@python -m bench.records.collect $(CONFIG) $(RESULTS)/metrics.csv
+	@python -m bench.report.page $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html --jobs $(CORES)
 
 # Whether results are whole and belong together: records, measurements, models, the table.
 .PHONY: check
 check: .venv/ready
-	@python -m bench.check $(CONFIG)
+	@python -m bench.records.integrity $(CONFIG)
 
 # The trials of the config's `tuning` section, chosen on validation images.
 .PHONY: tune
@@ -60,7 +60,7 @@ tune: .venv/ready
 
 .PHONY: new-regularizer
 new-regularizer: .venv/ready
-	@python -m bench.new $(NAME)
+	@python -m bench.config.new_method $(NAME)
 
 .PHONY: test
 test: .venv/ready

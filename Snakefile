@@ -1,6 +1,6 @@
 # config -> train -> evaluate -> collect -> report
 #
-# What is up to date is decided by content (bench/jobs.py), not by file times: the name of the file
+# What is up to date is decided by content (bench/records/snakemake_jobs.py), not by file times: the name of the file
 # that says a job is done holds a hash of all that its results depend on. Hence all inputs are
 # ancient. The programs skip runs that are up to date, so an interrupted batch goes on where it was.
 
@@ -8,9 +8,9 @@ import sys
 
 from snakemake.utils import min_version
 
-from bench.config import ConfigError
-from bench.jobs import Jobs
-from bench.store import DiskFull
+from bench.config.reading import ConfigError
+from bench.records.snakemake_jobs import Jobs
+from bench.records.whole_files import DiskFull
 
 min_version("9.27")
 
@@ -80,7 +80,7 @@ rule train:
         "train {wildcards.batch}"
     # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "exec python -m bench.train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
+        "exec python -m bench.train.train_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -102,7 +102,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "exec python -m bench.evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
+        "exec python -m bench.evaluate.measure_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
         " > {log:q} 2>&1"
 
 
@@ -121,7 +121,7 @@ rule controls:
         # Not an output: Snakemake would delete it, with the rows that are still up to date.
         rows=f"{OUT}/controls.json",
     shell:
-        "python -m bench.control_rows {params.config:q} {params.rows:q} --threads {threads} > {log:q} 2>&1"
+        "python -m bench.evaluate.baseline_rows {params.config:q} {params.rows:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule collect:
@@ -138,7 +138,7 @@ rule collect:
     params:
         config=CONFIG,
     shell:
-        "python -m bench.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
+        "python -m bench.records.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
 
 
 rule tune:
@@ -151,7 +151,7 @@ rule tune:
         config=CONFIG,
         ledger=f"{OUT}/tables/tuning_ledger.csv",
     shell:
-        "python -m bench.tuning {params.config:q} {params.ledger:q} 2>&1 | tee {log:q}"
+        "python -m bench.tables.tuning {params.config:q} {params.ledger:q} 2>&1 | tee {log:q}"
 
 
 rule report:
@@ -169,4 +169,4 @@ rule report:
     params:
         config=CONFIG,
     shell:
-        "python -m bench.report {params.config:q} {input.metrics:q} {output.page:q} --jobs {threads} > {log:q} 2>&1"
+        "python -m bench.report.page {params.config:q} {input.metrics:q} {output.page:q} --jobs {threads} > {log:q} 2>&1"

@@ -1,136 +1,22 @@
 """Latent regularizers: one file per method, one class per file. This file is the contract."""
 
-import math
-from collections.abc import Sequence
-from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
-from torch.distributions import OneHotCategorical as OneHot
+from torch.distributions import Distribution
+
+from regularizers._posteriors import Point, Product, Simplex
+from regularizers._priors import PRIORS, Gaussian, OneHot, Petals, Prior, SwissRoll, labelled, product, rms
+
+__all__ = [
+    "ENCODERS", "PRIORS", "Gaussian", "OneHot", "Petals", "Point", "Prior", "Product", "Regularizer", "Simplex",
+    "SwissRoll", "labelled", "load", "names", "product", "rms", "too_few",
+]  # fmt: skip
 
 ENCODERS = ("deterministic", "gaussian", "universal")
-
-
-class Prior(nn.Module):
-    """p(z), a Gaussian mixture: weights (K,), means (K, D) and Cholesky factors (K, D, D).
-
-    Zero factors are allowed: a one-hot prior is a mixture of D points, and has no density.
-    The last `labels` entries of a code are a one-hot label that is given with the image, not encoded.
-    """
-
-    def __init__(
-        self,
-        weights: Float[Tensor, " K"],
-        means: Float[Tensor, "K D"],
-        scale_tril: Float[Tensor, "K D D"],
-        labels: int = 0,
-    ):
-        super().__init__()
-        self.labels = labels
-        self.register_buffer("weights", weights)
-        self.register_buffer("means", means)
-        self.register_buffer("scale_tril", scale_tril)
-
-    @property
-    def dim(self) -> int:
-        """D, the number of latent dimensions."""
-        return self.means.shape[-1]
-
-    @property
-    def covariances(self) -> Float[Tensor, "K D D"]:
-        """The components' covariance matrices."""
-        return self.scale_tril @ self.scale_tril.mT
-
-    @cached_property
-    def has_density(self) -> bool:
-        """False if any component is singular: a point, a line, a one-hot vertex."""
-        return bool((self.scale_tril.diagonal(dim1=-2, dim2=-1) > 0).all())
-
-    @cached_property
-    def variance(self) -> float:
-        """Mean variance per dimension, the square of the prior's length scale."""
-        w = self.weights.double()
-        mean = w @ self.means.double()
-        within = self.covariances.double().diagonal(dim1=-2, dim2=-1)
-        return float((w @ (within + (self.means.double() - mean) ** 2)).mean())
-
-    @property
-    def distribution(self) -> Distribution:
-        """The same prior as a torch distribution, for densities; needs `has_density`."""
-        components = MultivariateNormal(self.means, scale_tril=self.scale_tril, validate_args=False)
-        return MixtureSameFamily(Categorical(probs=self.weights), components, validate_args=False)
-
-    def sample(self, n: int) -> Float[Tensor, "{n} D"]:
-        """`n` independent draws, from torch's global random state."""
-        k = torch.multinomial(self.weights, n, replacement=True)
-        noise = torch.randn(n, self.dim, 1, device=self.means.device)
-        return self.means[k] + (self.scale_tril[k] @ noise).squeeze(-1)
-
-
-class Point(Distribution):
-    """A deterministic posterior: all mass on `mean` (n, D). Its sample is the mean itself."""
-
-    def __init__(self, mean: Float[Tensor, "n D"]):
-        self.location = mean
-        super().__init__(mean.shape[:-1], mean.shape[-1:], validate_args=False)
-
-    @property
-    def mean(self) -> Float[Tensor, "n D"]:
-        """The point."""
-        return self.location
-
-    @property
-    def variance(self) -> Float[Tensor, "n D"]:
-        """Zero."""
-        return torch.zeros_like(self.location)
-
-    def rsample(self, sample_shape=()) -> Float[Tensor, "n D"]:
-        """The point."""
-        return self.location
-
-
-class Simplex(OneHot):
-    """q(y | x) over one-hot vectors, whose code is the vector of probabilities (Makhzani et al., 2015, sec. 5)."""
-
-    def __init__(self, logits: Float[Tensor, "n D"]):
-        super().__init__(logits=logits, validate_args=False)
-
-    @property
-    def variance(self) -> Float[Tensor, "n D"]:
-        """Zero: the code is the probability vector, not a draw."""
-        return torch.zeros_like(self.probs)
-
-    def rsample(self, sample_shape=()) -> Float[Tensor, "n D"]:
-        """The probabilities."""
-        return self.probs
-
-
-class Product(Distribution):
-    """Independent posteriors side by side: the posterior of their concatenated codes."""
-
-    def __init__(self, parts: Sequence[Distribution]):
-        self.parts = tuple(parts)
-        dim = sum(part.event_shape[0] for part in parts)
-        super().__init__(parts[0].batch_shape, torch.Size([dim]), validate_args=False)
-
-    @property
-    def mean(self) -> Float[Tensor, "n D"]:
-        """The parts' means, concatenated."""
-        return torch.cat([part.mean for part in self.parts], dim=-1)
-
-    @property
-    def variance(self) -> Float[Tensor, "n D"]:
-        """The parts' variances, concatenated."""
-        return torch.cat([part.variance for part in self.parts], dim=-1)
-
-    def rsample(self, sample_shape=()) -> Float[Tensor, "n D"]:
-        """The parts' codes, concatenated."""
-        return torch.cat([part.rsample() for part in self.parts], dim=-1)
 
 
 class Regularizer(nn.Module):
@@ -214,8 +100,3 @@ def too_few(codes: Tensor, least: int = 2) -> None:
     """Raise a ValueError if a penalty between codes gets fewer than `least` of them."""
     if len(codes) < least:
         raise ValueError(f"this penalty compares codes with each other and needs at least {least}, got {len(codes)}")
-
-
-def rms(prior: Prior) -> float:
-    """The prior's standard deviation per dimension, the unit of bandwidths and blurs."""
-    return math.sqrt(prior.variance)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import regularizers
-from bench.parzen import PROTOCOLS
+from bench.evaluate.parzen import PROTOCOLS
 
 ROOT = Path(__file__).parent.parent
 REGULARIZERS = sorted(ROOT.glob("regularizers/*.py"))

@@ -21,8 +21,7 @@ from torch import Tensor
 
 from bench.perf.rival import Pythae
 from bench.perf.timing import clock, machine, median_seconds, peak_megabytes, write
-from bench.priors import Gaussian
-from regularizers import Point, Prior
+from regularizers import Gaussian, Point, Prior
 from regularizers._gradient import with_gradient
 from regularizers._keops import private_folder
 from regularizers.mmd import MMD

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
-from bench import parzen
+from bench.evaluate import parzen
 from bench.perf.timing import machine, median_seconds, write
 
 SIGMA = 0.2

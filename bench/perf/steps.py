@@ -10,13 +10,13 @@ from torch.distributions import Independent, Normal
 from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench.data import Dataset, Split
-from bench.model import Autoencoder
+from bench.config.runs import Run
+from bench.config.schema import Settings
+from bench.data.datasets import Dataset, Split
+from bench.data.sources import NAMES
 from bench.perf.timing import now
-from bench.runs import Run
-from bench.schema import Settings
-from bench.sources import NAMES
-from bench.training import Stopped, Training
+from bench.train.autoencoder import Autoencoder
+from bench.train.loop import Stopped, Training
 from regularizers import Point, load
 
 PRODUCTS = {
@@ -38,7 +38,7 @@ def images(name: str, n: int) -> Dataset:
 
 
 class RealSteps:
-    """Steps of `bench.training`, as a run takes them. What an epoch costs beside its steps is timed where one ends."""
+    """Steps of the loop, as a run takes them. What an epoch costs beside its steps is timed where one ends."""
 
     def __init__(self, settings: Settings, dataset: Dataset, device: str = "cpu"):
         self.training = Training(Run("perf", "method", 0, settings), dataset, device)

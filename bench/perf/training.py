@@ -4,7 +4,7 @@ python -m bench.perf training [--methods ae vae aae mmd] [--batches 100 256] [--
                               [--networks mnist digits] [--rounds 10] [--steps 5] [--threads 1]
                               [--pythae PYTHON] [--json FILE]
 
-A step is one of `bench.training` on random images. "products" is the share of its time that the
+A step is one of `bench.train.loop` on random images. "products" is the share of its time that the
 same matrix products take alone: those that the step calls, recorded and run again. "bare" and
 "pythae" are their times in ours, above 1 where ours is faster: the same arithmetic written
 down plainly, and pythae's trainer, either with Adam as it comes and as one fused kernel. PYTHON
@@ -17,12 +17,12 @@ import argparse
 
 import torch
 
-from bench import config as configs
-from bench.data import Dataset
+from bench.config import reading
+from bench.config.schema import Settings
+from bench.data.datasets import Dataset
 from bench.perf.rival import MODELS, Pythae
 from bench.perf.steps import BareSteps, RealSteps, images, products
 from bench.perf.timing import machine, turns, write
-from bench.schema import Settings
 
 METHODS = ("ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
 # The network's config, how many images an epoch has, and the factor for `steps`. Twelve batches are an epoch of
@@ -87,13 +87,13 @@ def run(arguments: list[str]) -> None:
     rows = []
     for network in a.networks:
         file, n, factor = NETWORKS[network]
-        config, dataset = configs.load(file), images(network, n)
+        config, dataset = reading.load(file), images(network, n)
         paper = network == "mnist"
         for batch in a.batches if paper else [100]:
             for precision in a.precisions if paper else ["float32"]:
                 for method in a.methods:
                     name, _, schedule = method.partition("/")
-                    settings = configs.settings(config, EXPERIMENT, name)
+                    settings = reading.settings(config, EXPERIMENT, name)
                     changes = {"batch_size": batch, "precision": precision, "epochs": 1}
                     changes |= {"schedule": schedule} if schedule else {}
                     settings = Settings.model_validate(settings.model_dump() | changes)

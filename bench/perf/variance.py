@@ -10,8 +10,7 @@ import argparse
 import torch
 
 from bench.perf.timing import machine, write
-from bench.priors import Gaussian, Petals
-from regularizers import Point, Prior
+from regularizers import Gaussian, Petals, Point, Prior
 from regularizers.mmd import MMD
 
 PRIORS = {"gaussian 2-D": Gaussian(2), "gaussian 8-D": Gaussian(8), "petals": Petals()}

@@ -1,0 +1,93 @@
+"""Start a regularizer: `python -m bench.config.new_method NAME` writes its file and prints its entry for the config."""
+
+import argparse
+import keyword
+import re
+from pathlib import Path
+
+import regularizers
+
+TEMPLATE = '''"""{title} (cite the source: Author & Author, year)."""
+
+from regularizers import Regularizer, rms, too_few
+
+
+class {cls}(Regularizer):
+    r"""One sentence: what is compared with what.
+
+    $$a \\, \\|\\bar z - \\bar y\\|^2 / s^2, \\qquad y \\sim p$$
+
+    with $s$ the prior's standard deviation per dimension. Then what each hyperparameter means in
+    units of the latent space: `strength` is $a$, a plain factor. `forward` raises a ValueError for
+    fewer than 2 codes.
+    """
+
+    title = "{title}"
+    cites = ()  # keys of references.bib, at least one
+
+    def __init__(self, prior, strength: float = 1.0):
+        super().__init__(prior)
+        self.strength = strength
+
+    def forward(self, codes, posterior):
+        too_few(codes)
+        y = self.prior.sample(len(codes))  # or its weights, means and covariances, without sampling
+        return self.strength * ((codes.mean(0) - y.mean(0)) / rms(self.prior)).square().sum()
+'''
+
+ENTRY = """\
+Wrote {path}. Now:
+
+1. Write its formula, and cite its source in references.bib.
+2. Test it: `pytest -k {name}` finds it by itself. The template compares means only, so the
+   tests of scale errors and of `cites` fail until it is yours.
+3. Add a method to the config, and its name to the `methods` of an experiment:
+
+methods:
+  {name}:
+    title: {title}
+    regularizer: {name}
+"""
+
+
+def refusal(name: str, taken: list[str]) -> str | None:
+    """Why a regularizer cannot have this name; None if it can."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+        return f"{name!r}: a name has lower-case letters, digits and underscores, begins with a letter, 40 at most"
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return f"{name!r} is a word of Python"
+    if name in taken:
+        return f"{name!r} is taken; there are {', '.join(taken)}"
+    return None
+
+
+def write(name: str, folder: Path) -> Path:
+    """The new file `folder`/`name`.py, from the template.
+
+    Raises:
+        ValueError: the name is not possible, or taken by a regularizer at hand or a file.
+    """
+    path = folder / f"{name}.py"
+    taken = sorted({*regularizers.names(), *(p.stem for p in folder.glob("*.py"))})
+    if reason := refusal(name, taken):
+        raise ValueError(reason)
+    words = name.split("_")
+    text = TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words))
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The program; exits with a message for an impossible name."""
+    parser = argparse.ArgumentParser(prog="python -m bench.config.new_method", description=__doc__)
+    parser.add_argument("name", help="the regularizer's name in the config and of its file, such as my_distance")
+    name = parser.parse_args(arguments).name
+    try:
+        path = write(name, Path(regularizers.__file__).parent)
+    except ValueError as error:
+        parser.error(str(error))
+    print(ENTRY.format(path=path.relative_to(path.parent.parent), name=name, title=name.replace("_", " ").capitalize()))
+
+
+if __name__ == "__main__":
+    main()

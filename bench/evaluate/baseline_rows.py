@@ -1,0 +1,168 @@
+"""Measure what needs no training: `python -m bench.evaluate.baseline_rows CONFIG OUTPUT.json`.
+
+Rows to hold the methods against: for the likelihood, training images, k-means centroids and a Gaussian
+mixture of principal components in the place of samples; for the classes, the nearest labelled
+image and labels spread on a graph; for clusters, k-means. For classes and clusters the same of the
+codes of the encoder before its training, too; the likelihood has such a method.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from bench.config.reading import ConfigError
+from bench.config.runs import Run, expand
+from bench.config.schema import Config, Settings
+from bench.config.streams import stream
+from bench.data import datasets
+from bench.data.labelled_subsets import labelled_subset
+from bench.data.sources import DataError
+from bench.evaluate.baselines import classification_controls, clustering_controls, likelihood_controls, random_codes
+from bench.evaluate.classification import neighbour_probe
+from bench.evaluate.protocols import CHUNK, Measurement, parzen_measurements
+from bench.records import whole_files
+from bench.records.fingerprint import fingerprint
+from bench.records.freshness import read
+from bench.train.autoencoder import Autoencoder
+
+IMAGES = 10_000  # unlabelled ones, as many as the graph has
+# What the codes of an untrained encoder depend on, besides the seed.
+ARCHITECTURE = {
+    "latents", "width", "depth", "batch_norm", "init", "encoder", "noise_dim", "decoder", "merge", "precision",
+}  # fmt: skip
+
+
+def likelihood(settings: Settings, dataset: datasets.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
+    """Parzen rows of samples that no model made."""
+    pixels = {name: dataset.to_pixels(getattr(dataset, name).x[:]) for name in ("train", "validation", "test")}
+    for name, samples in likelihood_controls(pixels["train"], CHUNK, seed).items():
+        yield (
+            name,
+            list(
+                parzen_measurements(pixels["validation"], pixels["test"], lambda n, chunk, s=samples: s, [len(samples)])
+            ),
+        )
+
+
+def classification(settings: Settings, dataset: datasets.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
+    """Errors with the very labels of the semi-supervised runs of the seed."""
+    x, y = dataset.train
+    labelled = labelled_subset(y, settings.labels, seed, dataset.classes)
+    test = dataset.test.x[:], dataset.test.y
+    if isinstance(x, torch.Tensor):
+        unlabelled = x
+    else:  # kept as bytes, because as floats they could fill the memory
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(stream(seed, "controls")))
+        unlabelled = x[order[:IMAGES]]
+    found = classification_controls((x[labelled], y[labelled]), unlabelled, test, seed)
+    encoder = untrained(settings, dataset, seed)
+    (known, y_known), (new, y_new) = ((random_codes(encoder, a), b) for a, b in ((x[labelled], y[labelled]), test))
+    found["nearest labelled code, random encoder"] = neighbour_probe((known, y_known), (new, y_new), neighbours=1)
+    for name, error in found.items():
+        yield name, [Measurement("error", 100 * error, n=len(test[1]))]
+
+
+def untrained(settings: Settings, dataset: datasets.Dataset, seed: int) -> Autoencoder:
+    """The autoencoder that the runs of a seed begin with."""
+    return Autoencoder(settings, dataset.pixels, dataset.classes).initialise(seed)
+
+
+def clustering(settings: Settings, dataset: datasets.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
+    """k-means with as many clusters as the experiment's categorical code, of the images and of random codes of them."""
+    [clusters] = [latent.dim for latent in settings.latents.values() if latent.head == "categorical"]
+    encoder = untrained(settings, dataset, seed)
+    images = {name: getattr(dataset, name).x for name in ("train", "validation", "test")}
+    labels = [getattr(dataset, name).y for name in ("validation", "test")]
+    for name, x in {
+        "k-means": {split: a[:] for split, a in images.items()},
+        "k-means, random encoder": {split: random_codes(encoder, a) for split, a in images.items()},
+    }.items():
+        splits = zip((x["validation"], x["test"]), labels, strict=True)
+        numbers = clustering_controls(x["train"], *splits, clusters, seed)
+        yield (
+            name,
+            [
+                Measurement(m, (100 if m.startswith("clustering_error") else 1) * v, n=len(labels[1]))
+                for m, v in numbers.items()
+            ],
+        )
+
+
+CONTROLS = {"likelihood": likelihood, "classification": classification, "clustering": clustering}
+
+
+def cells(config: Config) -> dict[str, Run]:
+    """A run for each experiment and seed, whose settings are those of the controls; by 'experiment seed'."""
+    found: dict[str, Run] = {}
+    for run in expand(config):
+        found.setdefault(f"{run.experiment} {run.seed}", run)
+    return found
+
+
+def needed(run: Run, *more: str) -> str:
+    """The settings that the rows of an experiment and seed depend on."""
+    names = {"dataset", "normalisation", "labels", *ARCHITECTURE, *more}
+    return json.dumps(run.settings.model_dump(mode="json", include=names), sort_keys=True)
+
+
+def version(run: Run) -> str:
+    """What the rows of an experiment and seed depend on: code, packages, data and the settings they read."""
+    settings = needed(run, "evaluations").encode()
+    return f"{fingerprint('bench.evaluate.baselines', 'bench.evaluate.protocols')}-{whole_files.sha256(settings)[:8]}"
+
+
+def rows(config: Config, old: dict | None = None) -> dict:
+    """The content of `controls.json`: a version for each experiment and seed, and a row for each control and metric.
+
+    Rows of `old` content that are of the present version are kept.
+    """
+    wanted = {name: version(run) for name, run in cells(config).items()} if config.controls else {}
+    known = (old or {}).get("cells", {})
+    kept = {name for name in wanted if known.get(name) == wanted[name]}
+    found = [row for row in (old or {}).get("rows", []) if f"{row['experiment']} {row['seed']}" in kept]
+    loaded: dict = {}
+    measured: dict[tuple, list[tuple[str, list[Measurement]]]] = {}  # what experiments have in common, once
+    for name in [n for n in wanted if n not in kept]:
+        run = cells(config)[name]
+        s, key = run.settings, (run.settings.dataset, run.settings.normalisation)
+        for kind in s.evaluations:
+            if kind in CONTROLS and (kind != "classification" or s.labels not in (0, "all")):
+                if key not in loaded:
+                    loaded[key] = datasets.load(key[0], config.data_root, key[1])
+                same = kind, run.seed, needed(run)
+                if same not in measured:
+                    measured[same] = list(CONTROLS[kind](s, loaded[key], run.seed))
+                for control, measurements in measured[same]:
+                    base = {"experiment": run.experiment, "method": control, "seed": run.seed}
+                    found += [base | m._asdict() for m in measurements]
+                    print(f"{run.experiment}, {control}, seed {run.seed}: measured", flush=True)
+    order = list(wanted)
+    found.sort(key=lambda row: order.index(f"{row['experiment']} {row['seed']}"))
+    digest = whole_files.sha256(json.dumps(wanted).encode())[:16]
+    return {"version": digest, "cells": wanted, "rows": found}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 0 when the rows are written or up to date, 2 for a bad config."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--threads", type=int, default=None)
+    arguments = parser.parse_args(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        config, _, _ = read(arguments.config)
+        whole_files.write_json(arguments.output, rows(config, whole_files.read_json(arguments.output)))
+    except (ConfigError, DataError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

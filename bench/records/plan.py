@@ -1,0 +1,134 @@
+"""What a config would run, what of it is done, and how long the rest takes by the records of its like.
+
+`python -m bench.records.plan CONFIG [--jobs N]`. Also how far a pipeline that is running has come: it only reads.
+"""
+
+import argparse
+import math
+import os
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from bench.config.reading import ConfigError
+from bench.config.runs import Run
+from bench.records import whole_files
+from bench.records.freshness import TIMING, Results, read
+from bench.records.provenance import machine, processor
+
+
+def of_here(record: dict) -> bool:
+    """Whether a record was made by this kind of processor: another's is no measure of what this one takes."""
+    if record.get("device", "cpu") == "cpu":
+        return record.get("machine") in (None, processor())
+    import torch
+
+    return torch.cuda.is_available() and record["machine"] == machine("cuda")
+
+
+class Plan:
+    """The work that a config leaves to do, and what it will cost by the records of its cells on such a processor."""
+
+    def __init__(self, results: Results, folders: Iterable[Path] | None = None):
+        self.results = results
+        self.folders = [results.folder] if folders is None else list(folders)
+        self.stale = {run.id: results.stale(run) for run in results.runs}
+
+    @cached_property
+    def timed(self) -> dict[str, list[float]]:
+        """The seconds of all successful trainings of this kind of processor, of whatever version, by cell."""
+        found: dict[str, list[float]] = {}
+        for folder in self.folders:
+            for path in sorted(folder.glob("runs/*/*/*/record.json")):
+                record = whole_files.read_json(path)
+                if record and record.get("status") == "ok" and of_here(record):
+                    found.setdefault(record["id"].rpartition("/")[0], []).append(record["seconds"])
+        return found
+
+    def seconds(self, run: Run) -> float:
+        """What training a run took its cell's like, the median; NaN where no record says."""
+        return statistics.median(self.timed[run.cell]) if run.cell in self.timed else math.nan
+
+    def measuring(self, run: Run) -> float:
+        """The same for its measurements."""
+        paths = (path for folder in self.folders for path in folder.glob(f"runs/{run.cell}/*/{TIMING}"))
+        found = [sum(t["seconds"].values()) for t in map(whole_files.read_json, paths) if t and of_here(t)]
+        return statistics.median(found) if found else math.nan
+
+    def rows(self) -> list[dict]:
+        """One row for each cell: its runs, how many are done, failed, begun and to do, and the hours of both stages."""
+        cells: dict[str, list[Run]] = {}
+        for run in self.results.runs:
+            cells.setdefault(run.cell, []).append(run)
+        rows = []
+        for cell, runs in cells.items():
+            to_train = [run for run in runs if self.stale[run.id] == "train"]
+            finished = [run for run in runs if run not in to_train]
+            statuses = Counter(whole_files.read_json(self.results.path(r, "record.json"))["status"] for r in finished)
+            to_evaluate = [run for run in runs if self.stale[run.id]]  # what is trained is measured too
+            rows.append(
+                {
+                    "cell": cell,
+                    "runs": len(runs),
+                    "done": sum(self.stale[run.id] is None for run in runs),
+                    "to train": len(to_train),
+                    "to evaluate": len(to_evaluate) - len(to_train),
+                    "begun": sum(self.results.path(r, "checkpoints/attempts.json").exists() for r in to_train),
+                    "not ok": ", ".join(f"{n} {status}" for status, n in statuses.items() if status != "ok"),
+                    "seconds a run": self.seconds(to_train[0]) if to_train else "",
+                    "hours": len(to_train) * self.seconds(to_train[0]) / 3600 if to_train else 0.0,
+                    "evaluation": len(to_evaluate) * self.measuring(to_evaluate[0]) / 3600 if to_evaluate else 0.0,
+                }
+            )
+        return rows
+
+
+def describe(rows: list[dict], jobs: int) -> str:
+    """The rows as a table for the terminal, with the totals, and what no record tells."""
+    from tabulate import tabulate
+
+    def said(value):
+        if isinstance(value, float):
+            return "?" if math.isnan(value) else f"{value:.3g}"
+        return value or ""
+
+    shown = [{k: said(v) for k, v in row.items()} for row in rows]
+    total = {k: sum(row[k] for row in rows) for k in ("runs", "done", "to train", "to evaluate")}
+    hours = [row["hours"] + row["evaluation"] for row in rows]
+    known = sum(h for h in hours if not math.isnan(h))
+    lines = [
+        tabulate(shown, headers="keys"),
+        "",
+        f"{total['runs']} runs: {total['done']} done, {total['to train']} to train, "
+        f"{total['to evaluate']} to evaluate only.",
+        f"By the records, about {known:.2g} hours of one core: {known / jobs:.2g} hours with {jobs} jobs at once.",
+    ]
+    if unknown := sum(map(math.isnan, hours)):
+        lines.append(f"No run of {unknown} of these cells was timed on this processor: what they take is not known.")
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 0, or 2 for a bad config."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", help="a config (.yaml)")
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="how many run at once (default: the cores)"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        config, _, folder = read(arguments.job)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    # Another config's runs of the same settings tell as much as this one's.
+    plan = Plan(Results(config), [folder, *(p for p in sorted(folder.parent.glob("*")) if p != folder)])
+    print(describe(plan.rows(), max(arguments.jobs, 1)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What reproducibility checklists ask of a paper (NeurIPS; ACL), answered from the config and the tidy table."""
+
+from collections.abc import Iterable
+from numbers import Real
+
+import pandas as pd
+
+from bench.config import reading
+from bench.config.schema import TUNING, Config
+from bench.tables.formats import Table, seconds, table
+from bench.tables.tidy_table import RUN
+
+SPREAD = (
+    "± is the standard deviation over training seeds (n − 1), intervals are Student's at 95 %, of differences paired "
+    "by seed; in brackets stands the standard error over test images, which is another spread."
+)
+SEED = (
+    "Initial weights, order of the batches, noise, samples of priors and, where there are few labels, which images "
+    "have one."
+)
+SPLITS = (
+    "Trained on the training images, chosen on validation images; test images are measured afterwards, for no choice."
+)
+
+
+def _range(values: Iterable[Real], form: str = "{:,.0f}") -> str:
+    ends = sorted(set(values))
+    return " to ".join(dict.fromkeys(form.format(end) for end in (ends[0], ends[-1]))) if ends else "none"
+
+
+def checklist(config: Config, rows: pd.DataFrame) -> Table:
+    """A row for each thing that is asked, of the whole result set."""
+    cells = [(e, m) for e, content in config.experiments.items() for m in content["methods"]]
+    settings = {cell: reading.settings(config, *cell) for cell in cells}
+    asked = {cell: len(reading.seeds(config, *cell)) for cell in cells}
+    runs = rows[rows["experiment"].isin(config.experiments) & (rows["run"] != "controls")].drop_duplicates(RUN)
+    done = runs[runs["status"] == "ok"]
+    others = runs.loc[runs["status"] != "ok", "status"].value_counts()
+    excluded = ", ".join(f"{n} {status}" for status, n in others.items()) or "none"
+    machines = "; ".join(f"{name} ({n} runs)" for name, n in done["machine"].value_counts().items())
+    trials = config.tuning.trials if config.tuning and TUNING in config.experiments else {}
+    each = max(map(len, trials.values()), default=0)
+    searched = (
+        f"{each} settings of each of {len(trials)} methods beside their own, chosen on validation images; see Tuning"
+    )
+    facts = [
+        ("Spreads", SPREAD),
+        ("What a seed draws", SEED),
+        ("Seeds of a cell", _range(asked.values())),
+        ("Splits", SPLITS),
+        ("Data", ", ".join(sorted({s.dataset for s in settings.values()}))),
+        ("Epochs", _range(s.epochs for s in settings.values())),
+        ("Hyperparameters searched", searched if trials else "none here: each method has one setting"),
+        ("Validation scores", "Beside the test scores, in the tables of details"),
+        ("Runs left out of a mean", f"{excluded}; each is named under Runs that did not finish"),
+        ("Training time", f"{seconds(float(done['seconds'].sum()))} in all, {_range(done['seconds'])} seconds a run"),
+        ("Memory", f"{_range(done['peak_memory_mb'])} MB at the peak of a training"),
+        ("Machines", machines or "none"),
+    ]
+    return table(
+        "checklist", "What a reader of any benchmark should ask, answered for this one.", ["Asked", "Here"], facts
+    )

@@ -1,0 +1,199 @@
+"""The tuning ledger: `python -m bench.tables.tuning CONFIG.yaml|JOB.json LEDGER.csv`.
+
+Every trial of the config's `tuning`, the default included: its settings, its score on validation images,
+its cost, and which one is chosen. Test images take no part in the choice. Free of torch.
+"""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from bench.config.reading import ConfigError, changes, trial_name
+from bench.config.schema import TUNING, Config
+from bench.records import collect, whole_files
+from bench.records.freshness import read
+from bench.tables.experiment_tables import anchor
+from bench.tables.formats import Entry, Table, number, spread, table
+from bench.tables.formats import seconds as duration
+from bench.tables.metric_names import metric as describe
+from bench.tables.tidy_table import RUN, failure, title
+
+COLUMNS = (
+    "method", "trial", "settings", "seeds_finished", "seeds", "validation", "sd_over_seeds", "test",
+    "test_sd_over_seeds", "seconds", "chosen", "note",
+)  # fmt: skip
+
+
+def trials(config: Config) -> list[tuple[str, str, int, str, str]]:
+    """(method, name of its cell's method, number, title, settings) of every trial; number 0 is the default."""
+    found = []
+    for method, tried in config.tuning.trials.items():
+        found.append((method, method, 0, "default", ""))
+        for i, trial in enumerate(tried, 1):
+            said = changes(trial)
+            found.append((method, trial_name(method, i), i, trial.get("title") or said, said))
+    return found
+
+
+def headline(config: Config, rows: pd.DataFrame) -> str:
+    """The test metric that goes with the validation metric: its name without 'validation_'."""
+    return config.tuning.metric.removeprefix("validation_")
+
+
+def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each trial, from the tidy table; `chosen` marks a method's best mean on validation images.
+
+    A trial with a failed seed is not chosen: a setting that works sometimes is none. The default is
+    judged on the seeds of the trials alone. `test` is what the chosen one is reported with, and is not looked at.
+    """
+    metric, tested = config.tuning.metric, headline(config, rows)
+    better = -1 if describe(metric).higher_is_better is False else 1
+    wanted = config.tuning.seeds
+    wanted = list(range(wanted)) if isinstance(wanted, int) else wanted
+    found = []
+    for method, name, number_, said, settings in trials(config):
+        experiment = TUNING if number_ else config.tuning.experiment
+        own = rows[(rows["experiment"] == experiment) & (rows["method"] == name) & rows["seed"].isin(wanted)]
+        runs = own.drop_duplicates(RUN)
+        validation = own.loc[own["metric"] == metric, "value"].to_numpy(float)
+        test = own.loc[own["metric"] == tested, "value"].to_numpy(float)
+        failed = runs[runs["status"] != "ok"]
+        found.append(
+            {
+                "method": method,
+                "trial": said,
+                "settings": settings,
+                "seeds_finished": len(validation),
+                "seeds": len(wanted),
+                "validation": validation.mean() if len(validation) else math.nan,
+                "sd_over_seeds": validation.std(ddof=1) if len(validation) > 1 else math.nan,
+                "test": test.mean() if len(test) else math.nan,
+                "test_sd_over_seeds": test.std(ddof=1) if len(test) > 1 else math.nan,
+                "seconds": runs["seconds"].sum(),
+                "chosen": False,
+                "note": "; ".join(dict.fromkeys(failure(r) for _, r in failed.iterrows())),
+            }
+        )
+    frame = pd.DataFrame(found, columns=list(COLUMNS))
+    whole = frame[frame["seeds_finished"] == frame["seeds"]]
+    for _, group in whole.groupby("method", sort=False):
+        frame.loc[(group["validation"] * better).idxmax(), "chosen"] = True
+    return frame
+
+
+def ledger_table(config: Config, frame: pd.DataFrame) -> Table:
+    """The ledger as a table of the report."""
+    m = describe(config.tuning.metric)
+    found = []
+    for r, (method, name, i, *_) in zip(frame.to_dict("records"), trials(config), strict=True):
+        where = f"#{anchor(TUNING if i else config.tuning.experiment, name)}"
+        score = Entry(spread(r["validation"], r["sd_over_seeds"], m.digits), value=r["validation"], bold=r["chosen"])
+        ran = r["seeds_finished"] > 0
+        found.append(
+            [
+                Entry(title(config, method), href=where),
+                r["trial"],
+                score if ran else Entry("–"),
+                f"{r['seeds_finished']} of {r['seeds']}" + (f": {r['note']}" if r["note"] else ""),
+                Entry(duration(r["seconds"]), value=r["seconds"]),
+                "chosen" if r["chosen"] else "",
+            ]
+        )
+    spent = duration(frame["seconds"].sum())
+    caption = (
+        f"Every setting that was tried, {len(frame)} in {spent} of training: {m.label} ({m.unit}), mean ± sd over "
+        "seeds; bold is the choice, the best mean among trials of which no seed failed."
+    )
+    return table("ledger", caption, ["Method", "Trial", m.label, "Seeds", "Training", "Choice"], found)
+
+
+def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
+    """Each tuned method by default and as chosen, on the test images."""
+    m = describe(headline(config, frame))
+    found = []
+    for method, own in frame.groupby("method", sort=False):
+        default, chosen = own.iloc[0], own[own["chosen"]]
+        row = [Entry(title(config, method)), _score(default, m.digits)]
+        if chosen.empty:
+            found.append([*row, Entry("–"), "none: each trial has a failed or missing seed", Entry("–")])
+            continue
+        chosen = chosen.iloc[0]
+        gain = chosen["test"] - default["test"]
+        found.append([*row, _score(chosen, m.digits), chosen["trial"], Entry(f"{gain:+.{m.digits}f}", value=gain)])
+    seeds = int(frame["seeds"].max())
+    caption = (
+        f"Default and tuned: {m.label} ({m.unit}) of the test images, mean ± sd over the {seeds} seeds of the trials. "
+        f"Chosen on validation images among {len(frame) // frame['method'].nunique()} settings each."
+    )
+    return table("tuned", caption, ["Method", "Default", "Tuned", "Chosen", "Gain"], found)
+
+
+def _score(row: pd.Series, digits: int) -> Entry:
+    ran = not math.isnan(row["test"])
+    return Entry(spread(row["test"], row["test_sd_over_seeds"], digits), value=row["test"]) if ran else Entry("–")
+
+
+def stability_table(config: Config, frame: pd.DataFrame) -> Table:
+    """How much each tuned method's validation score depends on its settings, and how many runs failed."""
+    m, found = describe(config.tuning.metric), []
+    for method, own in frame.groupby("method", sort=False):
+        scores = own["validation"].dropna()
+        runs, finished = int(own["seeds"].sum()), int(own["seeds_finished"].sum())
+        best, worst = (scores.max(), scores.min()) if len(scores) else (math.nan, math.nan)
+        if describe(config.tuning.metric).higher_is_better is False:
+            best, worst = worst, best
+        found.append(
+            [
+                title(config, method),
+                Entry(number(best, m.digits), value=best),
+                Entry(number(worst, m.digits), value=worst),
+                Entry(f"{abs(best - worst):.{m.digits}f}", value=abs(best - worst)),
+                Entry(number(own["sd_over_seeds"].median(), m.digits), value=own["sd_over_seeds"].median()),
+                Entry(f"{runs - finished} of {runs}", value=runs - finished),
+            ]
+        )
+    caption = (
+        f"Sensitivity to the settings of the trials: {m.label} ({m.unit}), means over seeds; failed runs are those "
+        "that diverged or ended otherwise without a number."
+    )
+    head = ["Method", "Best trial", "Worst trial", "Range", "Median sd over seeds", "Failed runs"]
+    return table("stability", caption, head, found)
+
+
+def chosen_settings(config: Config, frame: pd.DataFrame) -> str:
+    """The chosen trials as a config's `methods:`, to be pasted into one."""
+    found = {}
+    for method, tried in config.tuning.trials.items():
+        own = frame[frame["method"] == method].reset_index(drop=True)
+        if own["chosen"].any() and (i := int(own["chosen"].idxmax())):
+            found[method] = {k: v for k, v in tried[i - 1].items() if k != "title"}
+    return yaml.safe_dump({"methods": found}, sort_keys=False) if found else "the defaults are the best trials\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program: 2 for a bad config, or one without a tuning."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("ledger", type=Path)
+    arguments = parser.parse_args(argv)
+    try:
+        config, runs, results = read(arguments.config)
+        if config.tuning is None or TUNING not in config.experiments:
+            raise ConfigError(f"{arguments.config}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    own = [r for r in runs if r.experiment in (TUNING, config.tuning.experiment)]
+    frame = ledger(config, collect.table(config, own, results))
+    whole_files.write(arguments.ledger, frame.to_csv(index=False, lineterminator="\n"))
+    print(frame.drop(columns=["settings", "test", "test_sd_over_seeds"]).to_string(index=False))
+    print(f"\nchosen on validation images:\n{chosen_settings(config, frame)}ledger: {arguments.ledger}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

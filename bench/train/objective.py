@@ -1,0 +1,151 @@
+"""The loss terms that an experiment can name, and the regularizers that serve them."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
+
+from bench.train.autoencoder import Autoencoder
+from regularizers import Point, Prior, Product, labelled, load
+
+
+class Batch(NamedTuple):
+    """Images with the labels that training may see (the class count where it may not), and labelled images."""
+
+    x: Float[Tensor, "n pixels"]
+    y: Int64[Tensor, " n"]
+    labelled_x: Float[Tensor, "m pixels"] | None = None
+    labelled_y: Int64[Tensor, " m"] | None = None
+
+
+class Encoded(NamedTuple):
+    """A batch's posteriors and codes, by latent."""
+
+    posteriors: dict[str, Distribution]
+    codes: dict[str, Tensor]
+
+
+class Unsupported(ValueError):
+    """The regularizer declares that it cannot work with this prior or encoder."""
+
+
+class Objective(nn.Module):
+    """The terms of the loss, each a method: a scalar of a batch and its codes.
+
+    `groups` are the latents that one regularizer sees together: each by itself, or all of them
+    under their joint prior.
+    """
+
+    def __init__(self, autoencoder: Autoencoder, labelled_share: float):
+        super().__init__()
+        s = autoencoder.settings
+        self.autoencoder, self.settings, self.labelled_share = autoencoder, s, labelled_share
+        self.groups = [list(s.latents)] if s.penalties == "joint" else [[name] for name in s.latents]
+        self.given = {tuple(g): any(s.latents[n].given for n in g) for g in self.groups}
+        regularizer = load(s.regularizer)
+        self.regularizers = nn.ModuleList()
+        for group in self.groups:
+            prior = self._prior(group)
+            reason = regularizer.unsupported(prior, s.encoder)
+            if reason:
+                raise Unsupported(reason)
+            self.regularizers.append(regularizer(prior, **s.hyperparameters))
+        self.sums = regularizer.sums_over_categories
+        self.categorical = [name for name, latent in s.latents.items() if latent.head == "categorical"]
+
+    def _prior(self, group: list[str]) -> Prior:
+        prior = self.autoencoder.prior(group)
+        if self.given[tuple(group)]:
+            return labelled(prior, self.labelled_share, self.autoencoder.classes)
+        return prior
+
+    def encode(self, batch: Batch) -> Encoded:
+        """Posteriors and their codes; the label is a code too where the decoder reads it."""
+        posteriors = self.autoencoder.encode(batch.x)
+        codes = {name: posterior.rsample() for name, posterior in posteriors.items()}
+        if "label" in self.settings.decoder:
+            codes["label"] = one_hot(batch.y, self.autoencoder.classes).to(batch.x.dtype)
+        return Encoded(posteriors, codes)
+
+    def reconstruction(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
+        """Half the summed squared error of an image, or its cross-entropy, averaged over the batch.
+
+        Where the method sums over categories, the expectation under q(y | x) (Kingma et al., 2014).
+        """
+        if not (self.sums and self.categorical):
+            return self._error(encoded.codes, batch.x).mean()
+        [y] = self.categorical
+        q = encoded.posteriors[y].mean
+        n, K = q.shape
+        codes = {name: code.repeat(K, 1) for name, code in encoded.codes.items()}
+        codes[y] = torch.eye(K, device=q.device, dtype=q.dtype).repeat_interleave(n, dim=0)
+        error = self._error(codes, batch.x.repeat(K, 1)).view(K, n)
+        return (q.T * error).sum(0).mean()
+
+    def _error(self, codes: dict[str, Tensor], x: Float[Tensor, "n pixels"]) -> Float[Tensor, " n"]:
+        logits = self.autoencoder.logits(codes)
+        if self.settings.loss == "bernoulli":
+            return binary_cross_entropy_with_logits(logits, x, reduction="none").sum(-1)
+        mean = logits.sigmoid() if self.settings.output == "sigmoid" else logits
+        return 0.5 * (mean - x).square().sum(-1)
+
+    def grouped(self, batch: Batch, encoded: Encoded) -> list[tuple[nn.Module, Tensor, Distribution]]:
+        """Each regularizer with the codes and the posterior of its group."""
+        found = []
+        for regularizer, group in zip(self.regularizers, self.groups, strict=True):
+            codes = [encoded.codes[name] for name in group]
+            posteriors = [encoded.posteriors[name] for name in group]
+            if self.given[tuple(group)]:
+                label = one_hot(batch.y, self.autoencoder.classes + 1).to(batch.x.dtype)
+                codes.append(label)
+                posteriors.append(Point(label))
+            if len(codes) == 1:
+                found.append((regularizer, codes[0], posteriors[0]))
+            else:
+                found.append((regularizer, torch.cat(codes, dim=-1), Product(posteriors)))
+        return found
+
+    def regularization(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
+        """The method's weight times the sum of the penalties, each with its latent's own factor."""
+        total = torch.zeros((), device=batch.x.device)
+        for group, (regularizer, codes, posterior) in zip(self.groups, self.grouped(batch, encoded), strict=True):
+            factor = self.settings.weights.get(group[0], 1.0) if len(group) == 1 else 1.0
+            total = total + factor * regularizer(codes, posterior)
+        return self.settings.weight * total
+
+    def classification(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
+        """The cross-entropy of q(y | x) on labelled images.
+
+        Where the method sums over categories, with the labelled images' own bound, weighted by
+        their share of the data (Kingma et al., 2014, eq. 6 and 9).
+        """
+        posteriors = self.autoencoder.encode(batch.labelled_x)
+        y = posteriors["y"]
+        loss = cross_entropy(y.logits, batch.labelled_y) * self.settings.weights.get("classification", 1.0)
+        if self.sums:
+            codes = {name: posterior.rsample() for name, posterior in posteriors.items()}
+            codes["y"] = one_hot(batch.labelled_y, y.event_shape[0]).to(batch.x.dtype)
+            loss = loss + self.labelled_share * self._error(codes, batch.labelled_x).mean()
+        return loss
+
+    def separation(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
+        """The cluster heads' pairwise distances below the margin, summed (Makhzani et al., 2015, sec. 7)."""
+        short = (self.settings.separation_margin - self.autoencoder.head_distances()).clamp(min=0)
+        return self.settings.weights.get("separation", 1.0) * short.sum()
+
+    def sample(self, n: int) -> dict[str, Tensor]:
+        """Codes to decode into `n` samples of the model, by latent."""
+        codes = {}
+        for regularizer, group in zip(self.regularizers, self.groups, strict=True):
+            sample, start = regularizer.sample(n), 0
+            for name in group:
+                dim = self.settings.latents[name].dim
+                codes[name] = sample[:, start : start + dim]
+                start += dim
+        if "label" in self.settings.decoder:
+            y = torch.randint(self.autoencoder.classes, (n,), device=sample.device)
+            codes["label"] = one_hot(y, self.autoencoder.classes).float()
+        return codes

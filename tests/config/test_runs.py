@@ -1,0 +1,325 @@
+"""What a run is, which runs a config has, and exactly which are stale after which edit."""
+
+import os
+
+import pytest
+import yaml
+
+from bench.config import reading
+from bench.config.runs import Run, batches, expand, select
+from bench.records import plan, whole_files
+from bench.records.freshness import Results, evaluation_version, read, training_version
+from bench.records.snakemake_jobs import SHOWN, Jobs
+from tests.support.checkout import ROOT, TINY, Checkout
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return reading.load(path)
+
+
+def test_the_id_says_experiment_method_settings_and_seed_and_round_trips(config):
+    runs = expand(config)
+    assert [run.id.split("-")[0] for run in runs] == [
+        "likelihood/ae",
+        "likelihood/ae",
+        "likelihood/mmd",
+        "likelihood/mmd",
+    ]
+    assert [run.seed for run in runs] == [0, 1, 0, 1]
+    assert Run.from_json(runs[0].to_json()) == runs[0]
+
+
+def test_only_what_a_training_depends_on_is_in_its_id(config):
+    [run, *_] = expand(config)
+
+    def cell(**changes):
+        return Run(run.experiment, run.method, 7, run.settings.model_copy(update=changes)).cell
+
+    assert cell() == run.cell
+    assert cell(evaluations=["likelihood"], parzen_samples=[5], timeout=3.0) == run.cell
+    assert cell(epochs=3) != run.cell
+    assert cell(weight=2.0) != run.cell
+
+
+def test_a_runs_id_does_not_depend_on_what_else_is_in_the_config(config):
+    alone = config.model_copy(update={"methods": {"mmd": config.methods["mmd"]}})
+    alone = alone.model_copy(
+        update={"experiments": {"likelihood": config.experiments["likelihood"] | {"methods": ["mmd"]}}}
+    )
+    assert {run.id for run in expand(alone)} < {run.id for run in expand(config)}
+
+
+def test_batches_hold_every_run_once_however_they_are_cut(config):
+    runs = expand(config)
+    for by, count in {"all": 1, "experiment": 1, "method": 2, "run": 4, 1: 1, 2: 2, 9: 2}.items():
+        grouped = batches(config.model_copy(update={"batch_by": by}), runs)
+        assert len(grouped) == count
+        assert sorted(run.id for batch in grouped.values() for run in batch) == sorted(run.id for run in runs)
+
+
+def test_a_number_of_batches_are_of_about_equal_size():
+    quick = reading.load(ROOT / "config" / "quick.yaml")
+    for n in (2, 4, 6):
+        sizes = [len(b) for b in batches(quick.model_copy(update={"batch_by": n}), expand(quick)).values()]
+        assert len(sizes) == n
+        assert max(sizes) - min(sizes) <= 6
+
+
+def test_patterns_choose_runs_and_a_wrong_one_is_named(config):
+    runs = expand(config)
+    assert len(select(runs, ["likelihood"])) == 4
+    assert len(select(runs, ["likelihood/mmd"])) == 2
+    assert select(runs, [runs[3].id]) == [runs[3]]
+    with pytest.raises(reading.ConfigError, match="unknown 'likelihod'"):
+        select(runs, ["likelihod"])
+
+
+# --- staleness, in a copy that may be edited --------------------------------------------------------------
+
+FINISH = """
+import sys
+from pathlib import Path
+from bench.records import whole_files
+from bench.records.snakemake_jobs import Jobs
+from bench.records.freshness import Results, read
+jobs = Jobs([sys.argv[1]])
+for run in jobs.results.runs:
+    folder = jobs.results.path(run)
+    store.write(folder / "model.safetensors", "a model")
+    settings = run.to_json()
+    store.write_json(folder / "record.json", {"version": training_version(run), "status": "ok", "run": settings})
+    store.write_json(folder / "metrics.json", {"version": evaluation_version(run), "status": "ok", "rows": []})
+for path in jobs.done.values():
+    store.write(path, "")
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy whose runs are all done, as far as records can tell."""
+    copy = Checkout(tmp_path_factory.mktemp("copy"))
+    copy.run("python", "-c", FINISH, "config/tiny.yaml")
+    assert copy.stale()["None"] == {run.id for run in expand(reading.load(copy.folder / "config/tiny.yaml"))}
+    return copy
+
+
+@pytest.fixture
+def edited(finished, monkeypatch):
+    """Edit one file of the copy, and take the edit back afterwards."""
+    originals = {}
+
+    def edit(name, change):
+        path = finished.folder / name
+        originals[path] = path.read_bytes()
+        path.write_bytes(change(originals[path]))
+        return {stage: {run.split("/")[1].split("-")[0] for run in runs} for stage, runs in finished.stale().items()}
+
+    yield edit
+    for path, content in originals.items():
+        path.write_bytes(content)
+
+
+ALL = {"ae", "mmd"}
+EDITS = {
+    "a regularizer": ("regularizers/mmd.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
+    # A referee measures every run with the same kernels.
+    "the kernels it imports": ("regularizers/_kernels.py", lambda s: s + b"\nX = 1\n", {"mmd"}, {"ae"}),
+    "another regularizer": ("regularizers/kl.py", lambda s: s + b"\nX = 1\n", set(), set()),
+    "a docstring": ("regularizers/mmd.py", lambda s: s.replace(b"Squared MMD", b"The squared MMD"), set(), set()),
+    "another layout": ("regularizers/mmd.py", lambda s: s.replace(b"too_few(codes", b"too_few(\n codes"), set(), set()),
+    "a comment": ("regularizers/mmd.py", lambda s: b"# why\n" + s + b"\n\n# and so on\n", set(), set()),
+    "the model": ("bench/train/autoencoder.py", lambda s: s + b"\nX = 1\n", ALL, set()),
+    "a metric": ("bench/evaluate/parzen.py", lambda s: s + b"\nX = 1\n", set(), ALL),
+    "the report": ("bench/tables/experiment_tables.py", lambda s: s + b"\nX = 1\n", set(), set()),
+    "a setting of one method": (
+        "config/tiny.yaml",
+        lambda s: s.replace(b"{regularizer: mmd}", b"{regularizer: mmd, weight: 2}"),
+        {"mmd"},
+        set(),
+    ),
+    "a default of the program": (
+        "bench/config/schema.py",
+        lambda s: s.replace(b"momentum: Share = 0.9", b"momentum: Share = 0.8").replace(
+            b"separation_margin: Amount = 1.0", b"separation_margin: Amount = 2.0"
+        ),
+        ALL,
+        set(),
+    ),
+    "which evaluations": (
+        "config/tiny.yaml",
+        lambda s: s.replace(b"evaluations: [reconstruction]", b"evaluations: [reconstruction, likelihood]"),
+        set(),
+        ALL,
+    ),
+    "the version of torch": ("requirements.lock", lambda s: s.replace(b"torch==2.14.0", b"torch==2.15.0"), ALL, set()),
+    "the version of a tool": ("requirements.lock", lambda s: s.replace(b"ruff==", b"ruff==9"), set(), set()),
+    "the data's pinned checksum": ("bench/data/sources.py", lambda s: s.replace(b"68aea062", b"78aea062"), ALL, set()),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_an_edit_makes_exactly_the_right_runs_stale(edited, what):
+    name, change, train, evaluate = EDITS[what]
+    stale = edited(name, change)
+    assert (stale["train"], stale["evaluate"]) == (train, evaluate)
+
+
+def test_a_touched_file_makes_nothing_stale(finished):
+    for name in ("regularizers/mmd.py", "bench/train/autoencoder.py", "config/tiny.yaml"):
+        os.utime(finished.folder / name)
+    assert not finished.stale()["train"]
+
+
+def test_a_data_file_without_a_pinned_checksum_is_watched_itself(tmp_path):
+    (tmp_path / "TFD_48x48.mat").write_bytes(b"one")
+    settings = expand(reading.load(ROOT / "config/smoke.yaml"))[0].settings.model_copy(update={"dataset": "tfd"})
+
+    def version():
+        return training_version(Run("likelihood", "ae", 0, settings, str(tmp_path)))
+
+    first = version()
+    assert version() == first
+    (tmp_path / "TFD_48x48.mat").write_bytes(b"two!")
+    assert version() != first
+    (tmp_path / "TFD_48x48.mat").unlink()
+    assert version().endswith("-absent")  # a plan can be made; training names the file
+
+
+def test_without_its_model_a_run_with_an_outdated_evaluation_trains_again(finished, edited):
+    [model] = (finished.folder / "results/tiny/runs/likelihood").glob("ae-*/seed1/model.safetensors")
+    content = model.read_bytes()
+    model.unlink()
+    stale = edited("bench/evaluate/parzen.py", lambda s: s + b"\nX = 1\n")
+    model.write_bytes(content)
+    assert stale == {"train": {"ae"}, "evaluate": {"ae", "mmd"}, "None": set()}
+
+
+def test_a_model_with_a_flipped_bit_is_trained_again_before_it_is_measured(jobs):
+    run = jobs.results.runs[0]
+    whole_files.write(jobs.results.path(run, "model.safetensors"), b"weights")
+    record = {"version": training_version(run), "status": "ok", "run": run.to_json()}
+    whole_files.write_json(
+        jobs.results.path(run, "record.json"), record | {"hashes": {"model": whole_files.sha256(b"weights")}}
+    )
+    assert jobs.results.stale(run) == "evaluate"
+    whole_files.write(jobs.results.path(run, "model.safetensors"), b"weighus")
+    assert jobs.results.stale(run) == "train"
+
+
+# --- what Snakemake is told -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def jobs(tmp_path, config):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY.replace("batch_by: experiment", "batch_by: method"))
+    return Jobs([str(path)], root=tmp_path / "results")
+
+
+def test_a_jobs_done_file_is_named_by_what_it_is_of(jobs, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(path.read_text().replace("{regularizer: mmd}", "{regularizer: mmd, weight: 2}"))
+    other = Jobs([str(path)], root=tmp_path / "results")
+    changed = {os.path.basename(p) for p in set(other.done.values()) - set(jobs.done.values())}
+    assert {name.split("-")[0].split(".")[0] for name in changed} == {"likelihood", "results"}
+    assert not [name for name in changed if name.startswith("likelihood.ae")]
+
+
+def test_another_order_of_the_methods_makes_the_tables_anew_and_nothing_else(jobs, tmp_path):
+    content = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    methods = content["experiments"]["likelihood"]["methods"]
+    content["experiments"]["likelihood"]["methods"] = methods[::-1]
+    turned = tmp_path / "turned" / "tiny.yaml"
+    turned.parent.mkdir()
+    turned.write_text(yaml.safe_dump(content, sort_keys=False))
+    other = Jobs([str(turned)], root=tmp_path / "results")
+    changed = {os.path.basename(p) for p in set(other.done.values()) - set(jobs.done.values())}
+    assert {name.split("-")[0] for name in changed} == {"results.controls", "results.collect", "results.report"}
+    assert other.file != jobs.file
+
+
+def test_a_lost_record_takes_its_batchs_done_files_and_the_tables_with_it(jobs):
+    for run in jobs.results.runs:
+        whole_files.write_json(
+            jobs.results.path(run, "record.json"), record := {"version": training_version(run), "status": "ok"}
+        )
+        record["run"] = run.to_json()
+        whole_files.write_json(jobs.results.path(run, "record.json"), record)
+        whole_files.write_json(jobs.results.path(run, "metrics.json"), {"version": evaluation_version(run)})
+    for path in jobs.done.values():
+        whole_files.write(path, "")
+    jobs.prepare()
+    assert all(os.path.exists(path) for path in jobs.done.values())
+    lost = jobs.results.runs[-1]
+    jobs.results.path(lost, "record.json").unlink()
+    jobs.prepare()
+    left = {key for key, path in jobs.done.items() if os.path.exists(path)}
+    untouched = {key for key in jobs.done if key[0].startswith("likelihood.ae")} | {("results", "controls")}
+    assert left == untouched & set(jobs.done)
+
+
+def test_a_plan_judges_by_the_records_of_the_same_cell_within_a_factor_of_two(jobs):
+    results, seconds = jobs.results, {"ae": 10.0, "mmd": 40.0}
+    for run in results.runs:
+        if run.seed == 0:
+            record = {"version": training_version(run), "status": "ok", "run": run.to_json(), "id": run.id}
+            whole_files.write_json(results.path(run, "record.json"), record | {"seconds": seconds[run.method]})
+            whole_files.write(results.path(run, "model.safetensors"), "a model")
+    rows = {row["cell"].split("/")[1].split("-")[0]: row for row in plan.Plan(results).rows()}
+    for method, expected in seconds.items():
+        assert rows[method]["to train"] == 1
+        assert rows[method]["to evaluate"] == 1
+        assert rows[method]["hours"] * 3600 == pytest.approx(expected)
+        assert rows[method]["by"] == "cell"
+    assert "4 runs: 0 done, 2 to train, 2 to evaluate only." in plan.describe(list(rows.values()), jobs=2)
+
+
+def test_progress_counts_what_is_begun_and_what_failed(jobs):
+    results = jobs.results
+    begun, failed = results.runs[0], results.runs[-1]
+    whole_files.write_json(results.path(begun, "checkpoints/attempts.json"), {})
+    record = {"version": training_version(failed), "status": "diverged", "run": failed.to_json(), "id": failed.id}
+    whole_files.write_json(results.path(failed, "record.json"), record | {"seconds": 1.0})
+    rows = plan.Plan(results).rows()
+    assert sum(row["begun"] for row in rows) == 1
+    assert [row["not ok"] for row in rows] == ["", "1 diverged"]
+
+
+def test_the_copy_of_a_config_reads_as_the_config(jobs):
+    jobs.prepare()
+    config, runs, _ = read(jobs.file)
+    assert config == jobs.config
+    assert [run.id for run in runs] == [run.id for run in jobs.results.runs]
+
+
+def test_a_timed_out_run_is_tried_again_only_with_other_time(jobs):
+    results: Results = jobs.results
+    run = results.runs[0]
+    limited = Run(run.experiment, run.method, run.seed, run.settings.model_copy(update={"timeout": 5.0}))
+    record = {"version": training_version(limited), "status": "timeout", "run": limited.to_json()}
+    whole_files.write_json(results.path(limited, "record.json"), record)
+    assert results.trained(limited)
+    assert not results.trained(run)
+
+
+def test_an_edit_of_what_the_page_shows_makes_it_anew(tmp_path, monkeypatch):
+    for name in SHOWN:
+        path = tmp_path / name.replace("*", "some")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("before")
+    monkeypatch.setattr("bench.records.snakemake_jobs.ROOT", tmp_path)
+
+    def done():
+        return Jobs([str(ROOT / "config/smoke.yaml")], root=tmp_path / "results").done
+
+    before = done()
+    assert done() == before
+    for path in tmp_path.rglob("*.*"):
+        path.write_text("after")
+        after = done()
+        assert after.pop(("results", "report")) != before[("results", "report")]
+        assert after == {key: name for key, name in before.items() if key != ("results", "report")}
+        before = done()

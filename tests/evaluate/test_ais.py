@@ -1,0 +1,204 @@
+"""Annealed importance sampling where the likelihood is known: a linear decoder and Gaussian mixtures."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
+
+from bench.evaluate.ais import Annealing, Model
+from bench.evaluate.importance import importance_weighted
+from regularizers import Gaussian, OneHot, Petals
+
+PRIORS = {"gaussian": Gaussian(3, scale=2.0), "petals": Petals(radius=1.5, length=1.0, width=0.5)}
+SIGMA = 1.0
+
+
+@pytest.fixture(params=PRIORS)
+def linear(request):
+    """A model with f(z) = W z + b, and the exact log p(x)."""
+    prior = PRIORS[request.param]
+    W, b = torch.randn(12, prior.dim), torch.randn(12)
+    covariance = W @ prior.covariances @ W.mT + SIGMA**2 * torch.eye(12)
+    components = MultivariateNormal(prior.means @ W.mT + b, covariance)
+    exact = MixtureSameFamily(Categorical(probs=prior.weights), components)
+    return Model(lambda z: z @ W.mT + b, prior, SIGMA), exact.log_prob
+
+
+def test_the_estimate_is_the_exact_likelihood_of_a_linear_decoder(linear):
+    """Within 0.2 nats on average and 1 per image of about −20, with 200 temperatures and 48 chains."""
+    model, exact = linear
+    x, _ = model.simulate(12)
+    found = Annealing(model, temperatures=200, chains=48, leapfrog=4).log_likelihood(x)
+    error = found.log_likelihood - exact(x)
+    assert abs(error.mean()) < 0.2
+    assert error.abs().max() < 1
+    assert found.acceptance == pytest.approx(0.65, abs=0.1)
+    assert ((found.effective_chains >= 1 - 1e-9) & (found.effective_chains <= 48 + 1e-9)).all()
+
+
+def test_the_bracket_holds_the_truth(linear):
+    model, exact = linear
+    annealing = Annealing(model, temperatures=120, chains=16, leapfrog=4)
+    torch.manual_seed(3)
+    bracket = annealing.bracket(24)
+    torch.manual_seed(3)
+    truth = exact(model.simulate(24)[0])
+    assert bracket.lower.mean() - 0.15 < truth.mean() < bracket.upper.mean() + 0.15
+    assert -0.15 < bracket.gap < 1
+
+
+def test_the_bracket_of_hasty_annealing_is_wide():
+    torch.manual_seed(1)
+    W = torch.randn(12, 3)
+    model = Model(lambda z: z @ W.mT, Gaussian(3), 0.5)
+    hasty, slow = (Annealing(model, temperatures=t, chains=8, leapfrog=4).bracket(16).gap for t in (10, 200))
+    assert hasty > 10 * slow
+
+
+@pytest.mark.parametrize("prior", PRIORS.values(), ids=PRIORS)
+def test_the_prior_and_its_gradient_are_those_of_its_distribution(prior):
+    z = (3 * torch.randn(50, prior.dim)).requires_grad_()
+    expected = prior.distribution.log_prob(z)
+    value, gradient = Model(lambda z: z, prior, 1.0).log_prior(z.detach())
+    torch.testing.assert_close(value, expected.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), z)[0], rtol=1e-3, atol=1e-3)
+
+
+def test_two_temperatures_are_plain_importance_sampling_from_the_prior():
+    torch.manual_seed(1)
+    model = Model(lambda z: z, Gaussian(1), 1.0)
+    x = torch.linspace(-2, 2, 5)[:, None]
+    found = Annealing(model, temperatures=1, chains=20_000).log_likelihood(x)
+    exact = torch.distributions.Normal(0, math.sqrt(2)).log_prob(x[:, 0])
+    torch.testing.assert_close(found.log_likelihood, exact.double(), atol=0.05, rtol=0)
+    assert math.isnan(found.acceptance)
+
+
+def test_a_step_leaves_the_posterior_as_it_is():
+    """Exact posterior samples have its mean and variance after ten steps of any length."""
+    model = Model(lambda z: z, Gaussian(1), 1.0)
+    x = torch.full((20_000, 1), 1.0)
+    z = 0.5 + math.sqrt(0.5) * torch.randn(20_000, 1)
+    annealing, s = Annealing(model), model.state(x, z)
+    for _ in range(10):
+        s, probability = annealing.step(x, s, 1.0, torch.full((20_000,), 0.9))
+    assert probability.mean() < 0.98
+    assert s.z.mean() == pytest.approx(0.5, abs=0.03)
+    assert s.z.var() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_curved_decoder_against_quadrature():
+    model = Model(lambda z: torch.cat([z, z.square() - 1, z.sin()], 1), Gaussian(1), 0.2)
+    x, _ = model.simulate(10)
+    grid = torch.linspace(-6, 6, 4001)[:, None]
+    likelihood = torch.stack([model.log_likelihood(row.expand(4001, 3), grid) for row in x]).double()
+    exact = (likelihood + model.log_prior(grid)[0]).logsumexp(1) + math.log(12 / 4000)
+    found = Annealing(model, temperatures=150, chains=32, leapfrog=4).log_likelihood(x).log_likelihood
+    torch.testing.assert_close(found, exact, atol=0.5, rtol=0)
+
+
+@pytest.mark.parametrize("linear", ["gaussian"], indirect=True)  # whose posterior is Gaussian
+def test_the_importance_weighted_bound_of_the_exact_posterior_is_exact(linear):
+    model, exact = linear
+    x, _ = model.simulate(20)
+    b = model.decoder(torch.zeros(1, model.prior.dim))
+    W = (model.decoder(torch.eye(model.prior.dim)) - b).mT
+    precision = W.mT @ W / SIGMA**2 + torch.eye(3) / model.prior.variance
+    mean = (x - b) @ W @ torch.linalg.inv(precision) / SIGMA**2
+    wide = torch.linalg.inv(precision).diagonal()[None].repeat(20, 1) * 1.5
+    loose, tight = (importance_weighted(model, x, mean, wide, k) for k in (1, 3000))
+    truth = exact(x).double()
+    assert abs((tight - truth).mean()) < 0.1
+    assert (tight - truth).abs().max() < 0.5
+    assert (loose - truth).mean() < -0.1
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def interruptible():
+    """Images, and a function that makes a model whose decoder dies at its call of a number, and counts its calls."""
+    W = torch.randn(5, 3)
+    x = torch.randn(6, 5)
+
+    def build(last=math.inf, weights=W, sigma=SIGMA):
+        def decoder(z):
+            decoder.calls += 1
+            if decoder.calls > last:
+                raise Killed
+            return (z @ weights.mT).tanh()
+
+        decoder.calls = 0
+        return Model(decoder, Gaussian(3), sigma)
+
+    return x, build
+
+
+def estimates(model, x, state, every=0.0, seed=5):
+    """Everything that an annealing computes, and the random number that would come next."""
+    torch.manual_seed(seed)
+    annealing = Annealing(model, temperatures=12, chains=3, leapfrog=2, state=state, every=every)
+    found, bracket = annealing.log_likelihood(x), annealing.bracket(4)
+    return [found.log_likelihood, found.effective_chains, torch.tensor(found.acceptance), *bracket, torch.rand(1)]
+
+
+def same(a, b):
+    return all(map(torch.equal, a, b))
+
+
+# Within tuning, annealing, the tuning of the bracket, its forward and its backward chains: of 118 calls in all.
+@pytest.mark.parametrize(
+    "last", [10, 40, 60, 90, 115], ids=["tuning", "annealing", "tuning 2", "forwards", "backwards"]
+)
+def test_a_killed_annealing_continues_to_the_same_bits(tmp_path, interruptible, last):
+    x, build = interruptible
+    reference = build()
+    whole = estimates(reference, x, None)
+    with pytest.raises(Killed):
+        estimates(build(last), x, tmp_path / "state")
+    again = build()
+    assert same(estimates(again, x, tmp_path / "state"), whole)
+    # A step and the loops' first states are computed twice, and fingerprints need the decoder too.
+    assert last + again.decoder.calls < reference.decoder.calls + 14
+    assert same(estimates(build(12), x, tmp_path / "state"), whole)  # what is done is not done again
+
+
+def test_an_annealing_that_nobody_kills_is_not_changed_by_its_state(tmp_path, interruptible):
+    x, build = interruptible
+    assert same(estimates(build(), x, tmp_path / "state", every=1e9), estimates(build(), x, None))
+
+
+@pytest.mark.parametrize("what", ["model", "sigma", "images", "random state"])
+def test_another_annealing_does_not_take_over_a_state(tmp_path, interruptible, what, capsys):
+    x, build = interruptible
+    estimates(build(), x, tmp_path / "state")
+    options = {"model": {"weights": torch.randn(5, 3)}, "sigma": {"sigma": 0.5}}.get(what, {})
+    images, seed = (x + 1 if what == "images" else x), (6 if what == "random state" else 5)
+    fresh = estimates(build(**options), images, None, seed=seed)
+    capsys.readouterr()
+    assert same(estimates(build(**options), images, tmp_path / "state", seed=seed), fresh)
+    assert "belongs to other settings" in capsys.readouterr().out
+
+
+def test_a_damaged_state_is_passed_over(tmp_path, interruptible, capsys):
+    x, build = interruptible
+    whole = estimates(build(), x, tmp_path / "state")
+    files = list(tmp_path.glob("state/*/ckpt-*"))
+    assert len(files) == 4  # the last two of either estimate
+    for path in files:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+    assert same(estimates(build(), x, tmp_path / "state"), whole)
+    assert capsys.readouterr().out.count("hash does not match") == 4
+
+
+def test_what_cannot_be_annealed():
+    with pytest.raises(ValueError, match="no density"):
+        Model(lambda z: z, OneHot(3), 0.1)
+    with pytest.raises(ValueError, match="positive"):
+        Model(lambda z: z, Gaussian(3), 0.0)
+    with pytest.raises(ValueError, match="at least 1"):
+        Annealing(Model(lambda z: z, Gaussian(3), 1.0), chains=0)

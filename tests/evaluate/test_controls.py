@@ -1,0 +1,95 @@
+"""Controls on real scans of digits: what is known of them, and that they are the same each time."""
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from bench.config.schema import Settings
+from bench.evaluate import baselines, parzen
+from bench.train.autoencoder import Autoencoder
+
+
+@pytest.fixture(scope="module")
+def digits():
+    x, y = (torch.from_numpy(a) for a in load_digits(return_X_y=True))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    return x[order].float() / 16, y[order]
+
+
+def test_likelihood_controls_are_images_of_the_asked_number(digits):
+    train = digits[0][:1200]
+    found = baselines.likelihood_controls(train, 400, seed=0)
+    assert {name: len(samples) for name, samples in found.items()} == {
+        "training images": 400,
+        "k-means centroids": 240,
+        "PCA + Gaussian mixture": 400,
+    }
+    for samples in found.values():
+        assert samples.shape[1] == 64
+        assert samples.min() >= 0
+        assert samples.max() <= 1
+    again = baselines.likelihood_controls(train, 400, seed=0)
+    other = baselines.likelihood_controls(train, 400, seed=1)
+    for name, samples in found.items():
+        assert torch.equal(samples, again[name])
+        assert not torch.equal(samples, other[name])
+
+
+def test_training_images_are_drawn_once_each(digits):
+    train = digits[0][:300]
+    samples = baselines.training_images(train, 300, seed=0)
+    assert torch.equal(samples.sort(0).values, train.sort(0).values)
+    assert not torch.equal(samples, train)
+
+
+def test_centroids_score_above_the_true_distribution(digits):
+    """The absurdity that these rows are there to show (Theis et al., 2016)."""
+    x = digits[0]
+    means = baselines.centroids(x[:1200], 240, seed=0)
+    images = baselines.training_images(x[:1200], 240, seed=0)
+    noise = torch.rand(240, 64)
+    best = {}
+    for name, samples in {"means": means, "images": images, "noise": noise}.items():
+        sigma = parzen.PROTOCOLS["fine"].select(x[1200:1500], samples).sigma
+        best[name] = parzen.log_likelihood(x[1500:], samples, sigma).mean().item()
+    assert best["means"] > best["images"] + 1 > best["noise"] + 10
+
+
+def test_the_pca_mixture_resembles_the_images(digits):
+    x = digits[0]
+    samples = baselines.pca_mixture(x[:1200], 800, seed=0)
+    nearest = parzen.Parzen(x[1200:], [0.3]).add(samples).nearest.mean()
+    noise = parzen.Parzen(x[1200:], [0.3]).add(x[:800, torch.randperm(64)]).nearest.mean()
+    assert nearest < 0.6 * noise
+    torch.testing.assert_close(samples.mean(0), x[:1200].mean(0), atol=0.08, rtol=0)
+
+
+def test_unlabelled_images_help_the_graph(digits):
+    x, y = digits
+    found = baselines.classification_controls((x[:30], y[:30]), x[30:1300], (x[1300:], y[1300:]), seed=0)
+    assert found["label spreading"] < found["nearest labelled image"] < 0.5
+
+
+def test_k_means_of_the_pixels(digits):
+    x, y = digits
+    splits = (x[1000:1300], y[1000:1300]), (x[1300:], y[1300:])
+    ten, thirty = (baselines.clustering_controls(x[:1000], *splits, k, seed=0) for k in (10, 30))
+    assert 0.1 < ten["clustering_error_hungarian"] < 0.35
+    assert thirty["clustering_error_majority"] < ten["clustering_error_majority"] < 0.35
+    assert thirty["clustering_error"] < 0.25
+
+
+def test_random_codes_are_those_of_all_continuous_latents_and_keep_some_of_the_class(digits):
+    x, y = digits
+    latents = {"y": {"head": "categorical", "prior": "one_hot", "dim": 4}, "z": {"dim": 10}, "w": {"dim": 3}}
+    settings = Settings(
+        dataset="digits", regularizer="unregularized", epochs=1, width=32, latents=latents, decoder=["y", "z", "w"],
+        batch_norm="encoder", input_dropout=0.5,
+    )  # fmt: skip
+    encoder = Autoencoder(settings, 64, 10).initialise(0)
+    codes = baselines.random_codes(encoder, x, chunk=700)
+    assert codes.shape == (len(x), 13)
+    torch.testing.assert_close(codes, baselines.random_codes(encoder, x))
+    error = baselines.neighbour_probe((codes[:1000], y[:1000]), (codes[1000:], y[1000:]))
+    pixels = baselines.neighbour_probe((x[:1000], y[:1000]), (x[1000:], y[1000:]))
+    assert pixels < error < 0.5

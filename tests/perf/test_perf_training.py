@@ -1,0 +1,101 @@
+"""The measurement of training steps: what it counts as products, and that both loops do the same work."""
+
+import json
+import os
+import sys
+
+import pytest
+import torch
+
+from bench.config import reading
+from bench.perf.__main__ import main, subcommands
+from bench.perf.rival import MODELS, Pythae
+from bench.perf.steps import BareSteps, Products, RealSteps, images, products
+from bench.perf.timing import turns
+
+
+def cell(method, **changes):
+    settings = reading.settings(reading.load("config/quick.yaml"), "likelihood", method)
+    return settings.model_copy(update={"width": 32, "epochs": 2, "batch_size": 50} | changes)
+
+
+def shapes(recorded):
+    return sorted((product.__name__, [tuple(a.shape) for a in operands]) for product, operands, *_ in recorded.calls)
+
+
+def test_the_products_of_an_autoencoders_step():
+    """Forwards one product a layer; backwards two, but for the first, whose input needs no gradient."""
+    real = RealSteps(cell("ae"), images("digits", 500))
+    recorded = products(real)
+    forward = 64 * 32 + 32 * 32 + 32 * 8 + 8 * 32 + 32 * 32 + 32 * 64
+    assert recorded.flop == 2 * 50 * (3 * forward - 64 * 32)
+    assert len(recorded.calls) == 6 + 11
+    assert real.training.batch == 1
+
+
+@pytest.mark.parametrize("method", ["ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn"])
+@pytest.mark.filterwarnings("ignore:.*KeOps.*")
+def test_the_bare_loop_does_the_same_products(method):
+    name, _, schedule = method.partition("/")
+    data, settings = images("digits", 500), cell(name, **({"schedule": schedule} if schedule else {}))
+    bare, recorded = BareSteps(settings, data, fused=False), Products()
+    with recorded:
+        bare.step()
+    assert shapes(recorded) == shapes(products(RealSteps(settings, data)))
+
+
+def test_a_product_run_again_is_the_same_product():
+    a, b = torch.randn(7, 5), torch.randn(9, 5).bfloat16()
+    with Products() as recorded:
+        first, second = a.T @ a, torch.addmm(b[:, 0], b, b.T)
+    recorded.run()
+    (_, _, again, _), (_, operands, last, _) = recorded.calls
+    assert torch.equal(again, first)
+    assert torch.equal(last, second)
+    assert operands[1].data_ptr() == operands[2].data_ptr()  # what shared memory still does
+    assert operands[2].stride() == b.T.stride()
+
+
+def test_a_turn_advances_the_training_by_its_steps_and_one():
+    real = RealSteps(cell("mmd"), images("digits", 500))
+    assert real.turn(4) > 0
+    assert (len(real.training.history), real.training.batch) == (0, 5)
+    real.turn(12)  # beyond the end of the epoch, which has ten batches
+    assert (len(real.training.history), real.training.batch) == (1, 8)
+
+
+def test_turns_are_taken_in_order_and_the_median_is_reported():
+    log, durations = [], iter([5.0, 1.0, 3.0])
+    jobs = {"a": lambda n: log.append(("a", n)) or next(durations), "b": lambda n: log.append(("b", n)) or 2.0}
+    assert turns(jobs, 4, 3) == {"a": 3.0, "b": 2.0}
+    assert log == [("a", 4), ("b", 4)] * 3
+
+
+def test_the_program(tmp_path, capsys):
+    assert "training" in subcommands()
+    arguments = ["--networks", "digits", "--methods", "ae", "aae/joint", "--rounds", "1", "--steps", "1"]
+    threads = torch.get_num_threads()
+    assert main(["training", *arguments, "--json", str(tmp_path / "rows.json")]) == 0
+    assert torch.get_num_threads() == threads == 1
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [row["method"] for row in rows] == ["ae", "aae/joint"]
+    for row in rows:
+        assert 0 < row["products"] < 1
+        assert row["images/s"] == pytest.approx(100_000 / row["ms"])
+        assert row["bare"] > 0
+
+
+def test_an_environment_without_pythae_is_an_error_that_says_so():
+    with pytest.raises(RuntimeError, match="No module named 'pythae'"):
+        Pythae(sys.executable)
+
+
+@pytest.mark.skipif("PYTHAE_PYTHON" not in os.environ, reason="PYTHAE_PYTHON names no interpreter with pythae")
+def test_pythaes_trainers_take_turns():
+    pythae = Pythae(os.environ["PYTHAE_PYTHON"])
+    options = {"images": 300, "pixels": 64, "width": 32, "depth": 2, "dim": 8, "batch": 50, "discriminator": 32}
+    for model in sorted(set(MODELS.values())):
+        job = pythae.job("job", "trainer", model=model, fused=False, **options)
+        assert job(3) > 0
+        assert job(9) > 0  # beyond the end of an epoch
+    pythae.close()

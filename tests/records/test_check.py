@@ -1,0 +1,147 @@
+"""The check of results finds what is missing, altered, or does not belong together."""
+
+import json
+import shutil
+
+import pytest
+
+from bench.evaluate import measure_runs
+from bench.records import collect, integrity, whole_files
+from bench.records.freshness import read
+from bench.train import train_runs
+from tests.support.checkout import TINY
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A finished result set of two methods and two seeds."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "tiny.yaml").write_text(TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for program in (train_runs, measure_runs):
+            assert program.main(["tiny.yaml", "--device", "cpu"]) == 0
+        assert collect.main(["tiny.yaml", "results/tiny/metrics.csv"]) == 0
+    return folder
+
+
+@pytest.fixture
+def results(done, tmp_path, monkeypatch):
+    """A copy of it to spoil, the working folder."""
+    shutil.copytree(done, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return read("tiny.yaml")
+
+
+def checked(capsys, *arguments):
+    code = integrity.main(["tiny.yaml", *arguments])
+    return code, capsys.readouterr().out
+
+
+def edit(path, change):
+    content = whole_files.read_json(path)
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_sound_results_have_no_problems(results, capsys):
+    assert checked(capsys, "--strict") == (0, "4 runs: 0 not finished, 0 problems\n")
+
+
+@pytest.mark.parametrize("key", sorted(integrity.Record.model_fields.keys() - {"accepted"}))
+def test_a_record_without_a_key_is_named_with_file_and_key(key, results, capsys):
+    _, runs, folder = results
+    path = folder / "runs" / runs[1].id / "record.json"
+    edit(path, lambda content: content.pop(key))
+    code, output = checked(capsys)
+    assert code == 1
+    assert f"{path}: {key}: Field required" in output
+
+
+ALTERED = {
+    "status": ("great", "status: Input should be 'ok', "),
+    "epoch": (1, "epoch: 1 of 2, and yet its status is 'ok'"),
+    "version": ("new", "version: String should match pattern"),
+    "seconds": (-1.0, "seconds: Input should be greater than or equal to 0"),
+    "commit": ("HEAD", "commit: String should match pattern"),
+    "device": ("tpu", "device: Input should be 'cpu' or 'cuda'"),
+    "threads": (0, "threads: Input should be greater than or equal to 1"),
+    "id": ("likelihood/other/seed0", "run, id: not those of "),
+    "peak_memory_mb": (None, "peak_memory_mb: Input should be a valid number"),
+    "colour": ("red", "colour: Extra inputs are not permitted"),
+}
+
+
+@pytest.mark.parametrize("key", ALTERED)
+def test_an_altered_record_is_named_with_file_and_key(key, results, capsys):
+    value, expected = ALTERED[key]
+    _, runs, folder = results
+    path = folder / "runs" / runs[0].id / "record.json"
+    edit(path, lambda content: content.update({key: value}))
+    code, output = checked(capsys)
+    assert code == 1
+    assert f"{path}: {expected}" in output
+
+
+@pytest.mark.parametrize("name", ["weights", "batches"])
+def test_methods_that_did_not_start_alike_are_found(name, results, capsys):
+    _, runs, folder = results
+    other = next(run for run in runs if run.seed == 1 and run.method != runs[0].method)
+    edit(folder / "runs" / other.id / "record.json", lambda content: content["hashes"].update({name: "0" * 64}))
+    code, output = checked(capsys)
+    assert code == 1
+    assert f"hashes.{name}: {other.id} did not start like " in output
+
+
+def test_seeds_that_started_alike_are_found(results, capsys):
+    _, runs, folder = results
+    zero, one = ([folder / "runs" / run.id / "record.json" for run in runs if run.seed == seed] for seed in (0, 1))
+    weights = whole_files.read_json(zero[0])["hashes"]["weights"]
+    for path in one:
+        edit(path, lambda content: content["hashes"].update(weights=weights))
+    code, output = checked(capsys)
+    assert code == 1
+    assert "started from the weights of" in output
+
+
+def test_measurements_that_are_not_numbers_twice_there_or_of_another_record_are_found(results, capsys):
+    _, runs, folder = results
+    first, second, third = (folder / "runs" / run.id / "metrics.json" for run in runs[:3])
+    edit(first, lambda content: content["rows"][0].update(value="much"))
+    edit(second, lambda content: content["rows"].append(content["rows"][0]))
+    edit(third, lambda content: content.update(version="0" * 16))
+    code, output = checked(capsys)
+    assert code == 1
+    assert f"{first}: rows.0.value: Input should be a valid number (found 'much')" in output
+    assert f"{second}: rows: reconstruction of test twice" in output
+    assert f"{third}: version: not of the record beside it" in output
+
+
+def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys):
+    _, runs, folder = results
+    model = folder / "runs" / runs[0].id / "model.safetensors"
+    content = bytearray(model.read_bytes())
+    content[-1] ^= 1
+    model.write_bytes(content)
+    table = folder / "metrics.csv"
+    table.write_text(table.read_text().replace(",ok,", ",fine,", 1))
+    code, output = checked(capsys)
+    assert code == 1
+    assert f"{model}: not the file whose hash its record has" in output
+    assert f"{table}: not what the records say" in output
+    broken = folder / "runs" / runs[1].id / "metrics.json"
+    broken.write_text(broken.read_text()[:-20])
+    assert f"{broken}: not a whole JSON file" in checked(capsys)[1]
+
+
+def test_strict_wants_every_run_finished(results, capsys):
+    _, runs, folder = results
+    shutil.rmtree(folder / "runs" / runs[0].id)
+    change = {"status": "diverged", "reason": "a loss is not finite"}
+    for name in ("record.json", "metrics.json"):
+        edit(folder / "runs" / runs[1].id / name, lambda content: content.update(change))
+    collect.main(["tiny.yaml", str(folder / "metrics.csv")])
+    code, output = checked(capsys)
+    assert code == 0
+    assert f"{runs[0].id}: not run\n{runs[1].id}: diverged, a loss is not finite\n" in output
+    assert checked(capsys, "--strict")[0] == 3

@@ -1,0 +1,193 @@
+"""Priors: what they say of themselves agrees with their samples, and with other implementations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+from torch.distributions import Independent, Normal, kl_divergence
+
+from regularizers import (
+    PRIORS,
+    Gaussian,
+    OneHot,
+    Petals,
+    Point,
+    Prior,
+    Product,
+    Simplex,
+    SwissRoll,
+    labelled,
+    product,
+    rms,
+)
+
+N = 50_000
+EXAMPLES = {
+    "gaussian": Gaussian(3),
+    "wide": Gaussian(2, 5.0),
+    "petals": Petals(),
+    "swiss_roll": SwissRoll(),
+    "one_hot": OneHot(5),
+    "joint": product([OneHot(4), Gaussian(3), Petals(components=5)]),
+    "labelled": labelled(Petals(), 0.2),
+}
+DENSE = [name for name, prior in EXAMPLES.items() if prior.has_density]
+
+
+def moments(prior):
+    """Mean and covariance of a mixture, in float64."""
+    w, m, C = prior.weights.double(), prior.means.double(), prior.covariances.double()
+    mean = w @ m
+    return mean, (w[:, None, None] * (C + (m - mean)[:, :, None] * (m - mean)[:, None, :])).sum(0)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_samples_have_the_moments_of_the_mixture(name):
+    prior = EXAMPLES[name]
+    z = prior.sample(N).double()
+    mean, covariance = moments(prior)
+    s = rms(prior)
+    assert z.shape == (N, prior.dim)
+    torch.testing.assert_close(z.mean(0) / s, mean / s, atol=6 / math.sqrt(N), rtol=0)
+    torch.testing.assert_close(z.mT.cov() / s**2, covariance / s**2, atol=20 / math.sqrt(N), rtol=0)
+    assert z.var(0).mean().item() == pytest.approx(prior.variance, rel=0.03)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_weights_are_a_distribution_and_samples_repeat_under_a_seed(name):
+    prior = EXAMPLES[name]
+    assert prior.weights.sum().item() == pytest.approx(1, abs=1e-5)
+    assert (prior.weights > 0).all()
+    torch.manual_seed(3)
+    first = prior.sample(5)
+    torch.manual_seed(3)
+    assert torch.equal(first, prior.sample(5))
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_log_density_is_scipys(name):
+    prior = EXAMPLES[name]
+    z = prior.sample(20)
+    parts = [
+        multivariate_normal(m, L @ L.T).pdf(z.double().numpy())
+        for m, L in zip(prior.means.double().numpy(), prior.scale_tril.double().numpy(), strict=True)
+    ]
+    expected = np.log(prior.weights.double().numpy() @ np.array(parts))
+    np.testing.assert_allclose(prior.distribution.log_prob(z), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["wide", "petals"])
+def test_density_integrates_to_the_share_of_samples(name):
+    """Over a square, by a Riemann sum: density and samples are of the same distribution."""
+    prior, side, step = EXAMPLES[name], 4.0, 0.05
+    axis = torch.arange(-side, side, step) + step / 2
+    grid = torch.cartesian_prod(axis, axis)
+    mass = prior.distribution.log_prob(grid).exp().sum().item() * step**2
+    inside = (prior.sample(N).abs() < side).all(1).float().mean().item()
+    assert 0.05 < inside < 0.95
+    assert mass == pytest.approx(inside, abs=0.01)
+
+
+def test_singular_priors_say_so():
+    assert {name for name, prior in EXAMPLES.items() if not prior.has_density} == {"one_hot", "joint", "labelled"}
+
+
+def test_one_hot_is_uniform_over_vertices():
+    y = OneHot(5).sample(N)
+    assert torch.equal(y.sum(1), torch.ones(N))
+    assert set(y.unique().tolist()) == {0.0, 1.0}
+    torch.testing.assert_close(y.mean(0), torch.full((5,), 0.2), atol=0.01, rtol=0)
+    assert OneHot(5).distribution.log_prob(torch.eye(5)[2]).item() == pytest.approx(-math.log(5))
+
+
+def test_product_is_independent_and_side_by_side():
+    y, z, petals = EXAMPLES["joint"].sample(N).split([4, 3, 2], dim=1)
+    assert set(y.unique().tolist()) == {0.0, 1.0}
+    for k in range(4):  # given y, z and the petals are what they are without it
+        chosen = y[:, k] == 1
+        assert chosen.float().mean().item() == pytest.approx(0.25, abs=0.01)
+        assert z[chosen].mean(0).abs().max() < 0.05
+        torch.testing.assert_close(z[chosen].mT.cov(), torch.eye(3), atol=0.06, rtol=0)
+        torch.testing.assert_close(petals[chosen].mT.cov(), moments(Petals(components=5))[1].float(), atol=0.35, rtol=0)
+    single = Gaussian(2)
+    assert product([single]) is single
+
+
+def test_labelled_prior_pairs_each_class_with_its_components():
+    z, y = labelled(Petals(), 0.3).sample(N).split([2, 11], dim=1)
+    assert torch.equal(y.sum(1), torch.ones(N))
+    share = 1 - y[:, 10].mean().item()
+    assert share == pytest.approx(0.3, abs=0.01)
+    for k in range(10):
+        petal = z[y[:, k] == 1]
+        torch.testing.assert_close(petal.mean(0), Petals().means[k], atol=0.2, rtol=0)
+        torch.testing.assert_close(petal.mT.cov(), Petals().covariances[k], atol=0.4, rtol=0)
+    unlabelled = z[y[:, 10] == 1]
+    torch.testing.assert_close(unlabelled.mT.cov(), moments(Petals())[1].float(), atol=0.3, rtol=0)
+
+
+def test_labelled_swiss_roll_goes_outwards_by_class():
+    roll = labelled(SwissRoll(), 1.0)
+    z, y = roll.sample(N).split([2, 11], dim=1)
+    assert not y[:, 10].any()
+    radii = torch.stack([z[y[:, k] == 1].norm(dim=1).mean() for k in range(10)])
+    assert (radii.diff() > 0).all()
+
+
+def test_labelled_without_labels_is_the_prior_itself():
+    z, y = labelled(Petals(), 0.0).sample(1000).split([2, 11], dim=1)
+    assert y[:, 10].all()
+    assert z.norm(dim=1).max() < 20
+
+
+def test_labelled_refuses_components_that_cannot_be_shared_out():
+    with pytest.raises(ValueError, match="7 components cannot be shared out to 10 classes"):
+        labelled(Petals(components=7), 0.5)
+
+
+@pytest.mark.parametrize("kind", [Petals, SwissRoll])
+def test_plane_priors_refuse_other_dimensions(kind):
+    with pytest.raises(ValueError, match="in 2 dimensions, not 3"):
+        kind(3)
+
+
+def test_petals_point_away_from_the_origin():
+    prior = Petals(components=8, radius=6.0, length=2.0, width=0.5)
+    eigenvalues, axes = torch.linalg.eigh(prior.covariances)
+    torch.testing.assert_close(eigenvalues.sqrt(), torch.tensor([[0.5, 2.0]]).expand(8, 2), atol=1e-4, rtol=1e-4)
+    outward = prior.means / 6
+    torch.testing.assert_close((axes[:, :, 1] * outward).sum(1).abs(), torch.ones(8), atol=1e-4, rtol=0)
+
+
+def test_swiss_roll_lies_on_the_curve():
+    """r = 3 √u at angle 4 π √u: the angle is known from the radius."""
+    z = SwissRoll(components=400, thickness=0.001).sample(2000)
+    r = z.norm(dim=1)
+    angle = torch.atan2(z[:, 1], z[:, 0])
+    off = torch.remainder(angle - 4 * math.pi * r / 3 + math.pi, 2 * math.pi) - math.pi
+    assert (off * r).abs()[r > 0.5].quantile(0.99) < 0.1
+    assert torch.quantile((r / 3) ** 2, 0.5).item() == pytest.approx(0.5, abs=0.05)  # u is uniform
+
+
+def test_kl_to_a_gaussian_is_exact():
+    q = Independent(Normal(torch.randn(4, 3), torch.rand(4, 3) + 0.1), 1)
+    p = Gaussian(3, 2.0).distribution
+    samples = q.rsample((50_000,))
+    estimate = (q.log_prob(samples) - p.log_prob(samples)).mean(0)
+    torch.testing.assert_close(kl_divergence(q, p), estimate, atol=0.05, rtol=0.02)
+
+
+def test_names_build_a_prior_from_its_dimension():
+    assert all(isinstance(kind(2), Prior) and kind(2).dim == 2 for kind in PRIORS.values())
+
+
+def test_posteriors_have_the_moments_of_their_codes():
+    logits, mean = torch.randn(6, 4), torch.randn(6, 2)
+    posterior = Product([Simplex(logits), Point(mean)])
+    codes = posterior.rsample()
+    assert posterior.event_shape == (6,)
+    torch.testing.assert_close(codes, torch.cat([logits.softmax(1), mean], dim=1))
+    torch.testing.assert_close(posterior.mean, codes)
+    assert not posterior.variance.any()

@@ -1,0 +1,321 @@
+"""What is particular to a regularizer, against independent formulas; hyperparameters; what `fit` learns."""
+
+import inspect
+import math
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from scipy.special import hyp1f1
+from torch.distributions import Independent, Normal
+
+import regularizers
+from regularizers import Gaussian, OneHot, Petals, Point, Prior, Regularizer, load, product
+from regularizers._gradient import with_gradient
+
+NAMES = regularizers.names()
+SMALL = {"width": 64, "steps": 30}  # hyperparameters that cost time, in whatever has them
+HYPERPARAMETERS = [
+    (name, key, SMALL.get(key, p.default))
+    for name in NAMES
+    for key, p in inspect.signature(load(name).__init__).parameters.items()
+    if key not in ("self", "prior")
+]
+
+
+def build(name, prior, **given):
+    small = {k: v for n, k, v in HYPERPARAMETERS if n == name and k in SMALL}
+    return load(name)(prior, **(small | given))
+
+
+def value(regularizer, z, seed=0):
+    torch.manual_seed(seed)
+    return regularizer(z, Point(z)).item()
+
+
+def prior_samples(prior, n, seed=0):
+    torch.manual_seed(seed)
+    return prior.sample(n).double().numpy()
+
+
+def energy_distance(z, y):
+    return 2 * cdist(z, y).mean() - cdist(z, z).mean() - cdist(y, y).mean()
+
+
+def test_defect_2_sampled_mmd_is_the_integral_at_a_known_shift():
+    """Not divided by the number of pairs twice, not averaged over dimensions: E C / (C + r²) by quadrature."""
+    D, scales, shift = 4, (0.1, 1.0, 5.0), 1.5
+
+    def expectation(C, delta2, v=2.0):
+        return quad(lambda t: math.exp(-t - t * delta2 / (C + 2 * t * v)) * (1 + 2 * t * v / C) ** (-D / 2), 0, 60)[0]
+
+    exact = sum(2 * expectation(2 * D * c, 0) - 2 * expectation(2 * D * c, D * shift**2) for c in scales)
+    regularizer = load("wae_mmd")(Gaussian(D), scales=scales)
+    for n in (20, 200):
+        estimates = [value(regularizer, torch.randn(n, D) + shift, seed) for seed in range(2000 // n)]
+        assert np.mean(estimates) == pytest.approx(exact, rel=0.05)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defect_2_penalty_of_a_shift_does_not_depend_on_the_batch_size(name):
+    regularizer = load(name)(Gaussian(3))
+    small, large = (
+        np.mean([regularizer(z, Independent(Normal(z, 1.0), 1)).item() for z in torch.randn(16, n, 3) + 2])
+        for n in (32, 256)
+    )
+    assert small == pytest.approx(large, rel=0.25)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defect_3_a_penalty_sees_codes_and_posterior_only(name):
+    """The reconstruction and its scale belong to the trainer, the same for all."""
+    assert list(inspect.signature(load(name).forward).parameters) == ["self", "codes", "posterior"]
+    assert not [v for v in vars(load(name)).values() if isinstance(v, torch.nn.Module)]
+
+
+def changed(default):
+    """Another valid value of a hyperparameter, or None."""
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, int):
+        return default + 1
+    if isinstance(default, float):
+        return 0.8 * default or 1.0
+    if isinstance(default, Sequence) and not isinstance(default, str):
+        return tuple(0.8 * v for v in default)
+    return None
+
+
+def observe(name, **hyperparameters):
+    """Everything that a hyperparameter can change."""
+    torch.manual_seed(0)
+    regularizer = build(name, Gaussian(3), **hyperparameters)
+    z = torch.randn(40, 3) * torch.tensor([0.5, 1.0, 2.0]) + 1
+    seen = [regularizer.inner_steps, regularizer(z, Independent(Normal(z, 0.5), 1)).item()]
+    if regularizer.inner_steps:
+        seen.append(regularizer.inner_loss(z).item())
+    if load(name).unsupported(OneHot(3), "deterministic") is None:  # what acts on categories alone
+        torch.manual_seed(0)
+        seen.append(build(name, OneHot(3), **hyperparameters)(z.softmax(1), Point(z.softmax(1))).item())
+    torch.manual_seed(0)
+    regularizer.fit(z)
+    return [*seen, *regularizer.sample(4).flatten().tolist()]
+
+
+@pytest.mark.parametrize(("name", "key", "default"), HYPERPARAMETERS)
+def test_defect_3_every_hyperparameter_has_an_effect(name, key, default):
+    if changed(default) is None:
+        pytest.skip("a choice among names")
+    assert observe(name, **{key: changed(default)}) != observe(name, **{key: default})
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in HYPERPARAMETERS}))
+def test_defect_14_integers_mean_the_same_as_floats(name):
+    """YAML says 4 for 4.0. Without the type checks of the tests, which are stricter than Python."""
+    spec = spec_from_file_location(f"plain_{name}", Path(inspect.getfile(load(name))))
+    spec.loader.exec_module(module := module_from_spec(spec))
+    [kind] = [v for v in vars(module).values() if isinstance(v, type) and v.__module__ == spec.name]
+    pairs = []
+    for n, key, default in HYPERPARAMETERS:
+        if n == name and isinstance(default, float) and default >= 1:
+            pairs.append((key, round(default), float(round(default))))
+        if n == name and isinstance(default, tuple) and all(isinstance(v, float) for v in default):
+            pairs.append((key, (1, 4), (1.0, 4.0)))
+    for key, integer, real in pairs:
+        z = torch.randn(16, 3)
+        results = []
+        for v in (integer, real):
+            torch.manual_seed(0)
+            results.append(kind(Gaussian(3), **{key: v})(z, Independent(Normal(z, 1.0), 1)))
+        assert results[0].isfinite()
+        assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("prior", [Gaussian(3), Gaussian(3, 5.0), Petals(), OneHot(5)], ids=str)
+def test_defect_13_energy_is_twice_the_librarys(prior):
+    """2 E|z - y| - E|z - z'| - E|y - y'|, without geomloss' one half, in units of the prior."""
+    z = 2 * torch.randn(50, prior.dim) + 1
+    expected = energy_distance(z.double().numpy(), prior_samples(prior, 50)) / math.sqrt(prior.variance)
+    regularizer = load("energy")(prior)
+    assert value(regularizer, z) == pytest.approx(expected, rel=1e-4)
+    assert "dense" in regularizer.describe()["backend"]
+
+
+@pytest.mark.parametrize("prior", [Gaussian(3), Petals()], ids=str)
+def test_defect_13_sinkhorn_is_optimal_transport_at_small_blur(prior):
+    z = torch.randn(40, prior.dim) + 4
+    cost = cdist(z.double().numpy(), prior_samples(prior, 40), "sqeuclidean") / prior.variance
+    expected = cost[linear_sum_assignment(cost)].mean()
+    assert value(load("sinkhorn")(prior, blur=0.02, scaling=0.9), z) == pytest.approx(expected, rel=0.02)
+
+
+def test_sliced_wasserstein_of_a_shift():
+    """W₂² along θ of a shift by δ is ⟨θ, δ⟩², on average |δ|²/D: nothing else, with the prior's own samples."""
+    prior = Gaussian(3, 2.0)
+    torch.manual_seed(0)
+    torch.randn(3, 20_000)  # the directions come first
+    z = prior.sample(30) + torch.tensor([3.0, 0.0, 0.0])
+    assert value(load("sliced_wasserstein")(prior, projections=20_000), z) == pytest.approx(3 / 4, rel=0.05)
+
+
+def test_moments_are_the_priors_own():
+    prior = product([OneHot(4), Petals()])
+    y = prior_samples(prior, 200_000)
+    regularizer = load("moment_matching")(prior)
+    np.testing.assert_allclose(regularizer.mean, y.mean(0), atol=0.03)
+    np.testing.assert_allclose(regularizer.covariance, np.cov(y.T), atol=0.1)
+    assert value(regularizer, torch.tensor(y).float()) < 1e-3
+
+
+def smoothed_slices(z, p, gamma, direction):
+    """∫ (density of ⟨v, z⟩ - density of ⟨v, y⟩)², both smoothed with variance γ, on a grid."""
+    t = np.linspace(-12, 12, 2001)
+
+    def density(centres, variances, weights):
+        return (
+            weights * np.exp(-((t[:, None] - centres) ** 2) / (2 * variances)) / np.sqrt(2 * np.pi * variances)
+        ).sum(1)
+
+    q = density(z @ direction, gamma, 1 / len(z))
+    spread = ((p.scale_tril.double().mT.numpy() @ direction) ** 2).sum(-1)
+    return ((q - density(p.means.double().numpy() @ direction, gamma + spread, p.weights.numpy())) ** 2).sum() * (
+        t[1] - t[0]
+    )
+
+
+ISOTROPIC = Prior(
+    torch.tensor([0.3, 0.7]),
+    torch.tensor([[1.2, 0.0, 0.0], [-0.5, 0.6, 0.0]]),
+    torch.tensor([0.3, 0.8])[:, None, None] * torch.eye(3),
+)
+
+
+@pytest.mark.parametrize("prior", [Gaussian(3), ISOTROPIC, OneHot(3)], ids=["gaussian", "mixture", "one_hot"])
+def test_cramer_wold_is_the_average_over_all_directions(prior):
+    s, z = math.sqrt(prior.variance), torch.randn(20, 3) + 0.5
+    unit = Prior(prior.weights, prior.means / s, prior.scale_tril / s)
+    directions = np.random.default_rng(0).normal(size=(400, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    gamma = (4 / (3 * len(z))) ** 0.4
+    slices = [smoothed_slices(z.double().numpy() / s, unit, gamma, v) for v in directions]
+    error = np.std(slices) / math.sqrt(len(slices))
+    assert value(load("cramer_wold")(prior), z) == pytest.approx(np.mean(slices), abs=4 * error + 1e-6)
+    assert value(load("cramer_wold")(prior, log=True), z) == pytest.approx(
+        math.log(value(load("cramer_wold")(prior), z))
+    )
+
+
+@pytest.mark.parametrize("D", [1, 2, 3, 8, 64])
+def test_cramer_wold_interpolates_scipy(D):
+    regularizer = load("cramer_wold")(Gaussian(D))
+    r = torch.linspace(0, 20, 300)[:, None] * torch.nn.functional.normalize(torch.ones(1, D))
+    ours = regularizer.overlap(r, torch.zeros(1, D), torch.tensor(0.7)).squeeze(1).double()
+    exact = hyp1f1(0.5, D / 2, -(r.double().square().sum(1) / 1.4).numpy()) / math.sqrt(2 * math.pi * 0.7)
+    np.testing.assert_allclose(ours, exact, rtol=3e-5, atol=1e-7)
+
+
+def test_cramer_wold_refuses_what_it_cannot_integrate():
+    assert "isotropic" in load("cramer_wold").unsupported(Petals(), "deterministic")
+
+
+def test_sigreg_is_the_epps_pulley_statistic():
+    """Whose closed form in one dimension is √(2π) MMD², V-statistic, with a Gaussian kernel of bandwidth 1."""
+    z = torch.randn(30, 1) + 0.7
+    x = z.double().numpy()
+    zz = np.exp(-((x - x.T) ** 2) / 2).mean()
+    zp, pp = (np.exp(-(x**2) / 4) / math.sqrt(2)).mean(), 1 / math.sqrt(3)
+    exact = math.sqrt(2 * math.pi) * (zz - 2 * zp + pp)
+    assert value(load("sigreg")(Gaussian(1), reach=8.0, knots=200), z) == pytest.approx(exact, rel=1e-3)
+    assert value(load("sigreg")(Gaussian(1)), z) == pytest.approx(exact, rel=0.02)
+
+
+@pytest.mark.parametrize("prior", [Petals(), product([OneHot(4), Gaussian(3)])], ids=["petals", "joint"])
+def test_sigreg_vanishes_for_many_samples_of_a_mixture(prior):
+    torch.manual_seed(1)
+    z = prior.sample(20_000)
+    assert value(load("sigreg")(prior, projections=32), z) < 3e-4
+    assert value(load("sigreg")(prior, projections=32), z[z[:, 0] > 0]) > 1e-2
+
+
+def test_sigreg_gradient_is_that_of_its_value():
+    torch.manual_seed(2)
+    regularizer = load("sigreg")(Gaussian(3)).double()
+    theta, phi = torch.randn(3, 5).double(), torch.randn(17, 5, dtype=torch.complex128)
+    codes = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(partial(with_gradient, partial(regularizer.statistic, theta, phi)), codes)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if load(n)(Gaussian(2)).inner_steps])
+def test_discriminator_takes_the_prior_for_real_and_codes_for_fake(name):
+    """With the targets swapped, fooling it would push codes away from the prior."""
+    regularizer, codes = build(name, Gaussian(2)), torch.randn(256, 2) + torch.tensor([3.0, 0.0])
+    optimizer = torch.optim.Adam(regularizer.parameters(), lr=1e-2)
+    for _ in range(40):
+        optimizer.zero_grad()
+        regularizer.inner_loss(codes).backward()
+        optimizer.step()
+    codes.requires_grad_()
+    fooling = regularizer(codes, Point(codes))
+    fooling.backward()
+    real = torch.randn(256, 2)
+    assert regularizer(real, Point(real)) < 0.5 < 1.5 < fooling
+    assert codes.grad[:, 0].mean() > 0  # descent moves them to the left, to the prior
+
+
+FITTED = [n for n in NAMES if load(n).sample is not Regularizer.sample]
+
+
+def codes_of_an_autoencoder(dim, n):
+    """Two skewed clusters, far from any prior."""
+    z = torch.randn(n, dim) * torch.linspace(0.5, 2, dim)
+    z[:, 0] += 0.5 * z[:, -1] ** 2 + 4
+    z[: n // 2] = 5 - z[: n // 2]
+    return z
+
+
+def codes_on_a_simplex(dim, n):
+    """Near the vertices, two of which are never used."""
+    return torch.softmax(8 * torch.randn(n, dim) - 50 * (torch.arange(dim) < 2), dim=1)
+
+
+@pytest.mark.parametrize("prior", [Gaussian(3), Petals(), OneHot(5)], ids=["gaussian", "petals", "one_hot"])
+@pytest.mark.parametrize("name", FITTED)
+def test_fitted_samples_are_like_the_codes(name, prior):
+    make = codes_of_an_autoencoder
+    if not prior.has_density:
+        make = codes_on_a_simplex
+    longer = {k: 5 * v for n, k, v in HYPERPARAMETERS if (n, k) == (name, "steps")}
+    regularizer, codes, unseen = build(name, prior, **longer), make(prior.dim, 3000), make(prior.dim, 1000).numpy()
+    assert load(name).unsupported(prior, "deterministic") is None
+    before = regularizer.sample(1000).numpy()
+    assert energy_distance(before, prior.sample(1000).numpy()) < 0.02  # nothing fitted: still the prior
+    with torch.no_grad():  # as an evaluation calls it
+        regularizer.fit(codes)
+    after = regularizer.sample(1000)
+    assert after.isfinite().all()
+    assert not after.requires_grad
+    assert energy_distance(after.numpy(), unseen) < 0.4 * energy_distance(before, unseen)
+    other = build(name, prior)
+    other.load_state_dict(regularizer.state_dict())
+    torch.manual_seed(3)
+    first = other.sample(10)
+    torch.manual_seed(3)
+    assert torch.equal(first, regularizer.sample(10))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_same_seed_same_fit(name):
+    samples = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        regularizer = build(name, Gaussian(2))
+        regularizer.fit(torch.randn(500, 2))
+        samples.append(regularizer.sample(10))
+    assert torch.equal(*samples)

@@ -1,0 +1,202 @@
+"""Trials: as many for each method, chosen on validation images alone, none lost; what a run's history and time say."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from bench.config import reading
+from bench.config.reading import ConfigError, load
+from bench.config.runs import expand
+from bench.config.schema import TUNING
+from bench.figures.curves import with_defaults
+from bench.records.convergence import convergence
+from bench.records.freshness import read
+from bench.tables.costs import cost_table, milestones, time_to
+from bench.tables.tuning import chosen_settings, ledger, main, stability_table, tuned_table
+from tests.support.checkout import TINY
+
+TRIALS = {"ae": [{"width": 8}, {"width": 32}], "mmd": [{"weight": 2, "title": "twice"}, {"weight": 0.5}]}
+
+
+def written(folder, **changes):
+    content = yaml.safe_load(TINY)
+    content["tuning"] = {"experiment": "likelihood", "seeds": 2, "trials": TRIALS} | changes
+    path = folder / "c.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def config(tmp_path):
+    return load(written(tmp_path))
+
+
+def measured(config, scores):
+    """A tidy table with `scores[method, seed]` = (validation, test), None for a run that diverged."""
+    found = []
+    for run in expand(config):
+        value = scores.get((run.method, run.seed), (0.0, 0.0))
+        base = {"experiment": run.experiment, "method": run.method, "seed": run.seed, "run": run.id, "seconds": 3600.0}
+        base |= {"status": "ok" if value else "diverged", "reason": None if value else "a loss", "epoch": 1}
+        names = ("validation_log_likelihood", "log_likelihood")
+        rows = [base | {"metric": m, "value": v} for m, v in zip(names, value, strict=True)] if value else [base]
+        found += rows
+    return pd.DataFrame(found, columns=[*base, "metric", "value"])
+
+
+def test_trials_are_runs_like_others(config):
+    runs = {(r.method, r.seed): r for r in expand(config) if r.experiment == TUNING}
+    assert set(runs) == {(f"{m}_trial{i}", s) for m in TRIALS for i in (1, 2) for s in (0, 1)}
+    assert runs["ae_trial2", 0].settings.width == 32
+    assert runs["mmd_trial1", 0].settings.weight == 2
+    default = reading.settings(config, "likelihood", "mmd")
+    assert runs["mmd_trial1", 0].settings == default.model_copy(update={"weight": 2.0})
+    assert config.methods["mmd_trial1"]["title"].endswith("twice")
+    assert config.methods["ae_trial1"]["title"].endswith("width = 8")
+
+
+def test_the_pipelines_copy_of_the_config_is_the_same(config):
+    again = reading.check(config.model_dump(mode="json"), [("copy", {})])
+    assert again == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"trials": TRIALS | {"mmd": [{}]}}, "tuning.trials: every method must have as many trials as the others, at"),
+        ({"trials": {"mdm": [{}]}}, "tuning.trials.mdm: unknown 'mdm'; did you mean 'mmd'? Valid: ae, mmd"),
+        ({"trials": {"mmd": [{"wieght": 1}]}}, "tuning.trials.mmd.0.wieght: unknown 'wieght'; did you mean 'weight'?"),
+        ({"experiment": "likelyhood"}, "tuning.experiment: unknown 'likelyhood'; did you mean 'likelihood'?"),
+        ({"seeds": 0}, "tuning.seeds"),
+    ],
+)
+def test_mistakes(tmp_path, changes, said):
+    with pytest.raises(ConfigError) as error:
+        load(written(tmp_path, **changes))
+    assert f"c.yaml: {said}" in str(error.value)
+
+
+def test_a_config_that_leaves_the_trials_out_may_leave_their_methods_out_too(tmp_path):
+    written(tmp_path)
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: c.yaml\nonly: [likelihood]\nexperiments: {likelihood: {methods: [ae]}}\n")
+    assert {(r.experiment, r.method) for r in expand(load(child))} == {("likelihood", "ae")}
+    child.write_text("extends: c.yaml\nonly: [likelihood, tuning]\nexperiments: {likelihood: {methods: [ae]}}\n")
+    with pytest.raises(ConfigError, match=r"tuning\.trials\.mmd: unknown 'mmd'"):
+        load(child)
+
+
+def test_the_choice_is_by_validation_and_by_whole_trials_alone(config):
+    scores = {("mmd", s): (10.0, 5.0) for s in (0, 1)}
+    scores |= {("mmd_trial1", s): (12.0, 1.0) for s in (0, 1)}  # best on validation images, worst on test images
+    scores |= {("mmd_trial2", 0): (99.0, 99.0), ("mmd_trial2", 1): None}
+    table = measured(config, scores)
+    found = ledger(config, table).set_index(["method", "trial"])
+    assert found.loc[("mmd", "twice"), "chosen"]
+    assert not found.loc[("mmd", "default"), "chosen"]
+    assert not found.loc[("mmd", "weight = 0.5"), "chosen"]
+    assert found.loc[("mmd", "weight = 0.5"), "note"].startswith("diverged at epoch 1")
+    assert found["chosen"].groupby("method").sum().tolist() == [1, 1]
+    assert found["seconds"].sum() == 3600 * 2 * 6
+    shuffled = table.assign(value=table["value"].where(table["metric"] != "log_likelihood", -table["value"]))
+    assert ledger(config, shuffled)["chosen"].tolist() == found["chosen"].tolist()
+    assert yaml.safe_load(chosen_settings(config, ledger(config, table))) == {"methods": {"mmd": {"weight": 2}}}
+    tuned = tuned_table(config, ledger(config, table)).rows[1]
+    assert [e.text for e in tuned[1:]] == ["5.0 ± 0.0", "1.0 ± 0.0", "twice", "-4.0"]
+    assert [e.text for e in stability_table(config, ledger(config, table)).rows[1]][-1] == "1 of 6"
+
+
+def test_the_default_is_judged_on_the_seeds_of_the_trials(tmp_path):
+    config = load(written(tmp_path, seeds=[1]))
+    table = measured(config, {("mmd", 0): (100.0, 0.0), ("mmd", 1): (1.0, 0.0)})
+    found = ledger(config, table)
+    assert found.loc[found["trial"].eq("default") & found["method"].eq("mmd"), "validation"].item() == 1.0
+
+
+def test_the_weight_sweep_has_the_default_on_it(config):
+    table = measured(config, {})
+    own = with_defaults(config, table, TUNING)
+    assert set(own["method"]) == {"ae", "mmd", *(f"{m}_trial{i}" for m in TRIALS for i in (1, 2))}
+    assert set(own["seed"]) == {0, 1}
+
+
+def test_a_cell_may_have_seeds_of_its_own(tmp_path):
+    content = yaml.safe_load(TINY)
+    content["seeds"] = 3
+    content["methods"]["mmd"]["seeds"] = 2
+    content["experiments"]["likelihood"]["methods"] = {"ae": {"seeds": [7]}, "mmd": None}
+    content["tuning"] = {"experiment": "likelihood", "seeds": 1, "trials": {"mmd": [{"weight": 2}]}}
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(content))
+    found = sorted((r.experiment, r.method, r.seed) for r in expand(load(path)))
+    likelihood = [("likelihood", "ae", 7), ("likelihood", "mmd", 0), ("likelihood", "mmd", 1)]
+    assert [f for f in found if f[0] != "style"] == [*likelihood, ("tuning", "mmd_trial1", 0)]
+
+
+def test_the_program_needs_trials(tmp_path, capsys):
+    path = tmp_path / "c.yaml"
+    path.write_text(TINY)
+    assert main([str(path), str(tmp_path / "ledger.csv")]) == 2
+    assert "no trials to judge" in capsys.readouterr().err
+
+
+def test_the_program_writes_what_has_not_run_as_such(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(written(tmp_path)), str(tmp_path / "ledger.csv")]) == 0
+    found = pd.read_csv(tmp_path / "ledger.csv")
+    assert len(found) == 6
+    assert set(found["note"]) == {"not run"}
+    assert not found["chosen"].any()
+    config, *_ = read(tmp_path / "c.yaml")
+    assert "none: each trial" in tuned_table(config, ledger(config, measured(config, {}).iloc[:0])).rows[0][3].text
+
+
+def history(penalty):
+    return pd.DataFrame({"epoch": range(len(penalty)), "regularization": penalty, "gradient_norm": 2.0})
+
+
+def test_a_falling_penalty_does_not_oscillate_and_a_swinging_one_does():
+    falling = dict(convergence(history(np.linspace(2, 1, 20))))
+    assert falling["penalty_oscillation"] == pytest.approx(0)
+    assert falling["penalty_drift"] < 0
+    assert falling["gradient_norm"] == pytest.approx(2)
+    swinging = dict(convergence(history(1 + 0.5 * (-1.0) ** np.arange(20))))
+    assert swinging["penalty_oscillation"] > 0.8
+    assert swinging["penalty_drift"] == pytest.approx(0, abs=0.25)
+    assert not dict(convergence(history(np.zeros(20))))
+    assert not dict(convergence(history(np.ones(7))))
+
+
+def test_the_time_to_a_score_is_read_between_epochs():
+    points = {2: 0.0, 5: 30.0, 10: 40.0}
+    assert time_to(30.0, points, 100.0) == pytest.approx(50)
+    assert time_to(15.0, points, 100.0) == pytest.approx(35)
+    assert time_to(-1.0, points, 100.0) == pytest.approx(20)
+    assert math.isnan(time_to(41.0, points, 100.0))
+    names = ["validation_log_likelihood_epoch2", "validation_log_likelihood", "log_likelihood"]
+    rows = pd.DataFrame({"metric": names, "value": [1.0, 2.0, 3.0]})
+    assert milestones(rows, 20) == {2: 1.0, 20: 2.0}
+
+
+def test_costs_are_multiples_of_the_plain_autoencoder(config):
+    table = measured(config, {}).assign(peak_memory_mb=100.0)
+    table.loc[table["method"] == "mmd", "seconds"] = 7200.0
+    found = cost_table(config, table, "likelihood")
+    assert {row[0].text: row[2].text for row in found.rows}.popitem()[1] == "2.00"
+    assert cost_table(config, table.assign(status="failed"), "likelihood") is None
+
+
+def test_times_of_another_machine_are_no_part_of_a_cost(config):
+    table = measured(config, {}).assign(peak_memory_mb=100.0, device="cpu", threads=1, machine="usual")
+    table.loc[table["method"] == "mmd", "seconds"] = 7200.0
+    usual = cost_table(config, table, "likelihood")
+    moved = (table["method"] == "mmd") & (table["seed"] == table["seed"].max())
+    table.loc[moved, "machine"], table.loc[moved, "seconds"] = "slow", 72000.0
+    found = cost_table(config, table, "likelihood")
+    assert [row[2] for row in found.rows] == [row[2] for row in usual.rows]
+    assert [row[1].value for row in found.rows] == [row[1].value for row in usual.rows]
+    assert "the time of one run" in found.caption
+    assert "another" not in usual.caption

@@ -1,0 +1,93 @@
+"""Folders for compiled formulas: each process has its own, and what a killed one left goes with the next start."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from bench.train.keops_folder import VARIABLE
+from tests.support.checkout import ROOT, TINY, Checkout
+
+CLAIM = """
+import os, sys, time
+from bench.train import keops_folder
+scratch.claim()
+print(os.environ[scratch.VARIABLE], flush=True)
+"""
+
+
+@pytest.fixture
+def claimed(tmp_path):
+    """Start a process that claims its folder under `tmp_path` and waits; the process, and the folder's name."""
+    started = []
+
+    def start(then="time.sleep(600)", **more):
+        inherited = {k: v for k, v in os.environ.items() if k != VARIABLE}  # of a test that has compiled
+        environment = inherited | {"TMPDIR": str(tmp_path)} | more
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLAIM + then], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def names(folder):
+    return {path.name for path in folder.glob("keops-*")}
+
+
+def test_a_folder_goes_with_its_process(claimed, tmp_path):
+    process, folder = claimed(then="sys.exit()")
+    process.wait()
+    assert folder.startswith(f"{tmp_path}/keops-")
+    assert not names(tmp_path)
+
+
+def test_the_folder_of_a_killed_process_goes_with_the_next_and_that_of_a_living_one_stays(claimed, tmp_path):
+    killed, left = claimed()
+    living, kept = claimed()
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert os.path.isdir(left)
+    _, own = claimed()
+    assert {f"{tmp_path}/{name}" for name in names(tmp_path)} == {kept, own}
+    assert living.poll() is None
+
+
+def test_a_folder_that_somebody_names_is_theirs(claimed, tmp_path):
+    (tmp_path / "theirs").mkdir()
+    process, folder = claimed(then="sys.exit()", KEOPS_CACHE_FOLDER=str(tmp_path / "theirs"))
+    process.wait()
+    assert folder == str(tmp_path / "theirs")
+    assert os.path.isdir(folder)
+
+
+def test_a_process_that_replaces_its_program_keeps_its_folder_and_removes_it_at_last(claimed, tmp_path):
+    again = f"os.execv(sys.executable, [sys.executable, '-c', {CLAIM!r}])"
+    process, folder = claimed(then=again)
+    assert process.stdout.readline().strip() == folder
+    process.wait()
+    assert not names(tmp_path)
+
+
+def test_a_training_sweeps_what_is_dead_and_nothing_else(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    host = socket.gethostname()
+    kept = {f"keops-{host}-{os.getpid()}-a", "keops-another.host-1-a", "keops-0a1b2c3d", f"keops-{host}-x"}
+    for name in (f"keops-{host}-{dead.stdout.strip()}-a", *kept):
+        (scratch / name / "deeper").mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.delenv(VARIABLE, raising=False)
+    copy = Checkout(tmp_path / "copy")
+    copy.write("config/one.yaml", TINY.replace("[ae, mmd]", "[mmd]").replace("seeds: 2", "seeds: 1"))
+    assert ": ok" in copy.run("python", "-m", "bench.train.train_runs", "config/one.yaml", "--threads", "1")
+    assert names(scratch) == kept

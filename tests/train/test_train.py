@@ -1,0 +1,430 @@
+"""The same run gives the same bits, however often it is interrupted, and learns from what it may see alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from bench.config import reading, schema
+from bench.config.runs import Run, expand
+from bench.data import datasets
+from bench.evaluate.measure_runs import evaluate
+from bench.records import resumable, whole_files
+from bench.train import train_runs
+from bench.train.loop import Diverged, Stopped, Training, steps
+from regularizers import Regularizer
+from tests.support.checkout import ROOT, TINY, Checkout
+
+SLOW = ("label_informed_roll", "clustering_20", "clustering_30")  # a prior of 2,000 components; like `clustering`
+RUNS = [run for run in expand(reading.load(ROOT / "config/smoke.yaml")) if run.seed == 0 and run.experiment not in SLOW]
+METHODS = {run.cell.split("-")[0]: run for run in RUNS}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+@pytest.fixture
+def fresh(digits):
+    """A data set object of its own for each training, which seals it."""
+
+    def load():
+        return datasets.Dataset(**{k: getattr(digits, k) for k in digits.__dataclass_fields__})
+
+    return load
+
+
+def record(run, folder, load, **options):
+    """Train a run; the bytes that must be the same every time."""
+    content = train_runs.record(run, folder, load, **options)
+    assert content["status"] == "ok", content["reason"]
+    return [(folder / name).read_bytes() for name in ("model.safetensors", "history.csv")]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_trainings_of_a_run_are_bit_identical(name, fresh, tmp_path):
+    run = METHODS[name]
+    first = record(run, tmp_path / "a", fresh)
+    torch.rand(7)  # whatever was drawn before
+    assert record(run, tmp_path / "b", fresh) == first
+    record_of = whole_files.read_json(tmp_path / "a/record.json")
+    assert record_of["hashes"]["model"] == whole_files.sha256(first[0])
+    assert record_of["epoch"] == run.settings.epochs
+
+
+def test_every_method_starts_from_the_same_weights_batches_and_labels(fresh):
+    for experiment in ("likelihood", "semi_supervised"):
+        hashes = []
+        for name, run in METHODS.items():
+            if name.startswith(f"{experiment}/"):
+                hashes.append(Training(run, fresh()).hashes)
+        assert len(hashes) >= 4
+        assert all(h == hashes[0] for h in hashes)
+    another = Run("likelihood", "ae", 1, METHODS["likelihood/ae"].settings)
+    assert Training(another, fresh()).hashes["weights"] != Training(METHODS["likelihood/ae"], fresh()).hashes["weights"]
+
+
+@pytest.mark.parametrize(
+    "name", ["likelihood/sinkhorn", "semi_supervised/aae", "reduction_2d/mmd", "likelihood/ex_post"]
+)
+def test_a_training_stopped_anywhere_resumes_to_the_same_bits(name, fresh, tmp_path):
+    run = METHODS[name]
+    undisturbed = record(run, tmp_path / "a", fresh)
+    stops = 0
+    for after in (1, 5, 12, 3):  # batches before each stop; an epoch has 12
+
+        class Countdown(list):
+            left = after
+
+            def __bool__(self):
+                self.left -= 1
+                return self.left < 0
+
+        with pytest.raises(Stopped):
+            train_runs.record(run, tmp_path / "b", fresh, stop=Countdown())
+        assert not (tmp_path / "b/record.json").exists()
+        stops += 1
+    assert record(run, tmp_path / "b", fresh) == undisturbed
+    assert stops == 4
+    assert not list((tmp_path / "b/checkpoints").iterdir())
+
+
+def test_a_corrupt_checkpoint_is_passed_over_and_the_bits_stay_the_same(fresh, tmp_path, capsys):
+    run = METHODS["likelihood/aae"]
+    undisturbed = record(run, tmp_path / "a", fresh)
+    training = Training(run, fresh())
+    seen = []
+
+    def progress(_):
+        seen.append(training.batch)
+        resumable.save_checkpoint(tmp_path / "b/checkpoints", len(seen), training.state())
+
+    with pytest.raises(Stopped):
+        training.run_epoch(progress, lambda: len(seen) == 7)
+    newest = sorted((tmp_path / "b/checkpoints").glob("ckpt-*"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1] + b"?")
+    assert record(run, tmp_path / "b", fresh) == undisturbed
+    output = capsys.readouterr().out
+    assert f"checkpoint {newest.name} passed over: its hash does not match its content" in output
+    assert "continuing from epoch 0, batch 6" in output
+
+
+def test_a_frozen_encoder_stays_as_it_was_initialised(fresh, tmp_path):
+    base = METHODS["likelihood/ex_post"]
+    run = Run(base.experiment, "random", 0, base.settings.model_copy(update={"frozen_encoder": True}))
+    before = Training(run, fresh()).weights()
+    record(run, tmp_path, fresh)
+    after = load_file(tmp_path / "model.safetensors")
+    same = {name for name, value in before.items() if torch.equal(value, after[name])}
+    assert {n for n in same if n.startswith("autoencoder.")} == {
+        n for n in before if n.startswith("autoencoder.") and ".decoder." not in n
+    }
+
+
+def test_two_threads_give_the_same_numbers_within_rounding(fresh, tmp_path):
+    """Bits are promised at equal thread counts only; sums in another order differ by rounding, which grows."""
+    run = METHODS["likelihood/mmd"]
+    record(run, tmp_path / "one", fresh)
+    torch.set_num_threads(2)
+    try:
+        record(run, tmp_path / "two", fresh)
+    finally:
+        torch.set_num_threads(1)
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
+    assert whole_files.read_json(tmp_path / "two/record.json")["threads"] == 2
+
+
+# Instructions that older processors lack, switched off in torch, MKL and oneDNN: other kernels, other sums.
+OLDER = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+
+
+def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy, monkeypatch):
+    """The stated tolerance across machines, with this machine's processor in the place of another one."""
+    methods = ["likelihood/ae", "likelihood/vae", "likelihood/aae", "likelihood/mmd", "clustering/mmd"]
+    runs = [METHODS[method] for method in methods]
+
+    def trained():
+        copy.run("python", "-m", "bench.train.train_runs", "config/smoke.yaml", *methods, "--threads", "1", "--force")
+        folders = [copy.folder / "results/smoke/runs" / run.id for run in runs]
+        return [(load_file(f / "model.safetensors"), pd.read_csv(f / "history.csv")) for f in folders]
+
+    new = trained()
+    for name, value in OLDER.items():
+        monkeypatch.setenv(name, value)
+    for run, (weights, history), (others, other_history) in zip(runs, new, trained(), strict=True):
+        assert any(not torch.equal(others[name], value) for name, value in weights.items()), (
+            "the same kernels after all"
+        )
+        pd.testing.assert_frame_equal(other_history, history, rtol=1e-3, atol=1e-5)
+        # Before batch normalisation a bias has a gradient of rounding errors alone, and Adam makes steps of them.
+        for name, value in weights.items() if run.settings.batch_norm == "none" else ():
+            torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-5)
+
+
+# --- what training may see --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "semi_supervised/aae", "semi_supervised/vae", "clustering/aae", "label_informed/mmd", "reduction_2d/mmd",
+        "reduction_10d/aae", "reduction_2d_unsupervised/mmd",
+    ],
+)  # fmt: skip
+def test_the_labels_of_unlabelled_images_change_nothing(name, fresh, tmp_path, monkeypatch):
+    run = METHODS[name]
+    labelled = Training(run, fresh()).labelled
+    assert (labelled is None) == (run.settings.labels == 0)
+    # The subset is drawn evenly from the classes, which is the one use of all labels: held fixed here.
+    monkeypatch.setattr("bench.train.loop.labelled_subset", lambda *_: labelled)
+
+    def shuffled():
+        dataset = fresh()
+        x, y = dataset.train
+        y, others = y.clone(), torch.ones(len(y), dtype=torch.bool)
+        if labelled is not None:
+            others[labelled] = False
+        y[others] = y[others].roll(1)
+        assert not torch.equal(y, dataset.train.y)
+        dataset.train = datasets.Split(x, y)
+        return dataset
+
+    first = record(run, tmp_path / "a", fresh)
+    assert record(run, tmp_path / "b", shuffled) == first
+
+
+def test_the_test_labels_do_not_reach_training_and_shuffled_they_give_chance(fresh, tmp_path):
+    run = METHODS["semi_supervised/supervised"]
+    longer = Run(run.experiment, run.method, 0, run.settings.model_copy(update={"epochs": 20, "width": 64}))
+
+    def shuffled():
+        dataset = fresh()
+        x, y = dataset.held_back
+        dataset.held_back = datasets.Split(x, y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))])
+        return dataset
+
+    assert record(longer, tmp_path / "a", fresh) == record(longer, tmp_path / "b", shuffled)
+
+    def error(dataset, folder):
+        [found] = [row["value"] for row in evaluate(longer, dataset, folder) if row["metric"] == "error"]
+        return found
+
+    assert error(fresh(), tmp_path / "a") < 40
+    assert 80 < error(shuffled(), tmp_path / "b") < 97
+
+
+def test_the_test_split_is_sealed_while_a_model_is_trained(fresh):
+    training = Training(METHODS["likelihood/ae"], fresh())
+    with pytest.raises(datasets.TestSplitSealed):
+        _ = training.dataset.test
+
+
+def test_joint_and_alternating_steps_come_from_the_schedule_alone():
+    s = METHODS["reduction_2d/mmd"].settings.model_copy(update={"schedule": "joint"})
+    assert steps(s) == [["reconstruction", "regularization", "classification", "separation"]]
+    assert steps(s.model_copy(update={"schedule": "alternating"})) == [
+        ["reconstruction", "separation"],
+        ["regularization"],
+        ["classification"],
+    ]
+
+
+def test_nobody_asks_a_method_for_its_name():
+    names = set(schema.regularizers()) | {run.method for run in RUNS}
+    for name in ("training", "train", "objective", "model", "runs", "jobs"):
+        text = (ROOT / "bench" / f"{name}.py").read_text()
+        assert not [n for n in names if f'"{n}"' in text]
+
+
+# --- failures are results ---------------------------------------------------------------------------------
+
+
+def plugin(monkeypatch, body):
+    """A run of a regularizer whose `forward` is `body`."""
+    scope: dict = {"Regularizer": Regularizer, "torch": torch, "os": os}
+    exec(f"class Broken(Regularizer):\n{textwrap.indent(textwrap.dedent(body), '    ')}", scope)
+    monkeypatch.setattr("bench.train.objective.load", lambda name: scope["Broken"])
+    settings = METHODS["likelihood/ae"].settings.model_copy(update={"timeout": 1.0})
+    return Run("likelihood", "broken", 0, settings)
+
+
+BROKEN = {
+    "raises": ("def forward(self, codes, posterior): raise KeyError('z')", "failed", "KeyError: 'z'"),
+    "is NaN": ("def forward(self, codes, posterior): return codes.sum() * float('nan')", "diverged", "not finite"),
+    "is infinite": ("def forward(self, codes, posterior): return codes.square().sum() / 0", "diverged", "not finite"),
+    "has a wrong shape": ("def forward(self, codes, posterior): return codes", "failed", "Error"),
+    "is no tensor": ("def forward(self, codes, posterior): return 'x'", "failed", "Error"),
+    "never ends": ("def forward(self, codes, posterior):\n    while True: pass", "timeout", "longer than 1 s"),
+    "never begins": ("def __init__(self, prior):\n    while True: pass", "timeout", "longer than 1 s"),
+    "wants all memory": (
+        "def forward(self, codes, posterior): return torch.ones(2**44) * codes.sum()",
+        "out of memory",
+        "allocate",
+    ),
+    "exits": ("def forward(self, codes, posterior): raise SystemExit(3)", "failed", "SystemExit: 3"),
+    "declares it cannot": (
+        "@classmethod\ndef unsupported(cls, prior, encoder): return 'needs a moon'",
+        "unsupported",
+        "needs a moon",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_regularizer_is_a_record_with_status_reason_and_epoch(what, fresh, tmp_path, monkeypatch):
+    body, status, reason = BROKEN[what]
+    content = train_runs.record(plugin(monkeypatch, body), tmp_path, fresh)
+    assert content["status"] == status
+    assert reason in content["reason"]
+    assert content["epoch"] == 0
+    assert json.loads((tmp_path / "record.json").read_text()) == content
+    assert not (tmp_path / "model.safetensors").exists()
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_divergence_is_recorded_with_its_epoch_and_history(fresh, tmp_path, monkeypatch):
+    body = """
+        calls = 0
+
+        def forward(self, codes, posterior):
+            self.calls += 1
+            return codes.square().mean() * (float("nan") if self.calls > 15 else 1)
+    """
+    content = train_runs.record(plugin(monkeypatch, body), tmp_path, fresh)
+    assert (content["status"], content["epoch"]) == ("diverged", 1)
+    assert (tmp_path / "history.csv").read_text().count("\n") == 2
+
+
+def test_the_machines_faults_are_no_results(fresh, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(train_runs, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        train_runs.record(METHODS["likelihood/ae"], tmp_path, fresh)
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_a_failure_leaves_nothing_of_an_older_success(fresh, tmp_path, monkeypatch):
+    record(METHODS["likelihood/ae"], tmp_path, fresh)
+    content = train_runs.record(plugin(monkeypatch, BROKEN["raises"][0]), tmp_path, fresh)
+    assert content["status"] == "failed"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoints", "record.json"]
+
+
+def test_native_crashes_are_counted_by_their_traces_and_kills_are_not(tmp_path):
+    """In processes of their own: two crashes and any number of kills are tried again, the third crash is the last."""
+    code = (
+        "import sys, os, signal, faulthandler; from pathlib import Path; from bench.attempts import attempt\n"
+        "with attempt(Path(sys.argv[1]), 'v1'): os.kill(os.getpid(), int(sys.argv[2]))"
+    )
+
+    def die(number):
+        command = [sys.executable, "-c", code, str(tmp_path), str(int(number))]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV):
+        assert die(number).returncode == -number
+    last = die(signal.SIGSEGV)
+    assert last.returncode == 1
+    assert "Died: Fatal Python error: Segmentation fault" in last.stderr
+
+
+# --- the program ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    return Checkout(tmp_path_factory.mktemp("copy"))
+
+
+def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy):
+    text = TINY.replace("epochs: 2", "epochs: 100").replace("seeds: 2", "seeds: 1").replace("[ae, mmd]", "[ae]")
+    copy.write("config/long.yaml", text.replace("name: tiny", "name: long"))
+    command = ["python", "-m", "bench.train.train_runs", "config/long.yaml"]
+    process = copy.start(*command, "--checkpoint-seconds", "0.2")
+    runs = copy.folder / "results/long/runs"
+    deadline = time.monotonic() + 120
+    while not list(runs.glob("*/*/*/checkpoints/ckpt-*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, output
+    assert "stopped as asked" in output
+    assert not list(runs.glob("*/*/*/record.json"))
+    output = copy.run(*command)
+    assert "continuing from epoch" in output
+    interrupted = copy.results("long")
+    assert "train" not in copy.run(*command, "--force").split("batch")[0]
+    assert copy.results("long") == interrupted
+    assert len(interrupted) == 2
+
+
+@pytest.mark.parametrize("order", ["config.yaml --threads 1 likelihood/ae", "--threads 1 config.yaml likelihood/ae"])
+def test_the_runs_may_be_named_after_an_option(order, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.yaml").write_text(TINY)
+    assert train_runs.main(order.split()) == 0
+    records = sorted(path.parent.parent.name.split("-")[0] for path in tmp_path.glob("results/**/record.json"))
+    assert records == ["ae", "ae"]
+
+
+ERRORS = {
+    "missing data and no network": ("dataset: digits", "dataset: mnist", r"MNIST.* the download failed .*DATA_ROOT"),
+    "truncated MNIST file": ("dataset: digits", "dataset: mnist", r"train-images-idx3-ubyte: expected .*, found "),
+}
+
+
+@pytest.mark.parametrize("what", ERRORS)
+def test_data_that_cannot_be_read_is_one_line_and_exit_2(what, tmp_path, capsys, monkeypatch):
+    import re
+    import urllib.error
+    import urllib.request
+
+    def offline(*_, **__):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", offline)
+    monkeypatch.chdir(tmp_path)
+    old, new, expected = ERRORS[what]
+    path = tmp_path / "c.yaml"
+    path.write_text(TINY.replace(old, new) + f"data_root: {tmp_path}/data\n")
+    if "truncated" in what:
+        raw = tmp_path / "data/MNIST/raw"
+        raw.mkdir(parents=True)
+        for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+            (raw / f"{name}-ubyte").write_bytes(bytes([0, 0, 8, 3]) + bytes(100))
+    assert train_runs.main([str(path)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert re.search(expected, lines[-1]), lines
+    assert not [line for line in lines if "Traceback" in line]
+    assert not list(tmp_path.glob("results/**/record.json"))
+
+
+def test_a_diverging_loss_on_the_last_batch_is_no_row_of_the_history(fresh):
+    run = METHODS["likelihood/ae"]
+    hot = run.settings.model_copy(
+        update={"optimizers": {"reconstruction": schema.Optimizer(name="sgd", lr=1e3)}, "output": "linear"}
+    )
+    training = Training(Run("likelihood", "ae", 0, hot), fresh())
+
+    def five_epochs():
+        for _ in range(5):
+            training.run_epoch(lambda _: None, lambda: False)
+
+    with pytest.raises(Diverged):
+        five_epochs()
+    assert all(abs(value) < float("inf") for row in training.history for value in row.values())
