@@ -56,7 +56,6 @@ localrules:
 
 rule all:
     input:
-        f"{OUT}/report.html",
         JOBS.done["results", "report"],
 
 
@@ -118,27 +117,23 @@ rule controls:
         runtime=60,
     params:
         config=CONFIG,
-        # Not an output: Snakemake would delete it, with the rows that are still up to date.
-        rows=f"{OUT}/controls.json",
     shell:
-        "python -m bench.evaluate.baseline_rows {params.config:q} {params.rows:q} --threads {threads} > {log:q} 2>&1"
+        "python -m bench.evaluate.baseline_rows {params.config:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule collect:
-    """All numbers of all runs in one tidy table."""
+    """All numbers of all runs in the files that git keeps, which are no outputs: Snakemake would delete them first."""
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.batches],
         ancient(JOBS.done["results", "controls"]),
-        JOBS.newer("collect"),
     output:
-        metrics=f"{OUT}/metrics.csv",
-        done=touch(JOBS.done["results", "collect"]),
+        touch(JOBS.done["results", "collect"]),
     log:
         f"{OUT}/logs/collect.log",
     params:
         config=CONFIG,
     shell:
-        "python -m bench.records.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
+        "python -m bench.records.collect {params.config:q} > {log:q} 2>&1"
 
 
 rule tune:
@@ -158,15 +153,14 @@ rule report:
     """Tables, figures and the report page, from the tidy table and the stored codes."""
     input:
         ancient(JOBS.done["results", "collect"]),
-        JOBS.newer("report"),
-        metrics=ancient(f"{OUT}/metrics.csv"),
     output:
-        page=f"{OUT}/report.html",
-        done=touch(JOBS.done["results", "report"]),
+        touch(JOBS.done["results", "report"]),
     log:
         f"{OUT}/logs/report.log",
     threads: 8
     params:
         config=CONFIG,
+        metrics=f"{OUT}/metrics.csv",
+        page=f"{OUT}/report.html",
     shell:
-        "python -m bench.report.page {params.config:q} {input.metrics:q} {output.page:q} --jobs {threads} > {log:q} 2>&1"
+        "python -m bench.report.page {params.config:q} {params.metrics:q} {params.page:q} --jobs {threads} > {log:q} 2>&1"

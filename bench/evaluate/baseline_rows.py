@@ -10,7 +10,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
@@ -25,15 +24,10 @@ from bench.evaluate.baselines import classification_controls, clustering_control
 from bench.evaluate.classification import neighbour_probe
 from bench.evaluate.protocols import CHUNK, Measurement, parzen_measurements
 from bench.records import whole_files
-from bench.records.fingerprint import fingerprint
-from bench.records.freshness import read
+from bench.records.freshness import Results, needed, read
 from bench.train.autoencoder import Autoencoder
 
 IMAGES = 10_000  # unlabelled ones, as many as the graph has
-# What the codes of an untrained encoder depend on, besides the seed.
-ARCHITECTURE = {
-    "latents", "width", "depth", "batch_norm", "init", "encoder", "noise_dim", "decoder", "merge", "precision",
-}  # fmt: skip
 
 
 def likelihood(settings: Settings, dataset: datasets.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
@@ -103,61 +97,43 @@ def cells(config: Config) -> dict[str, Run]:
     return found
 
 
-def needed(run: Run, *more: str) -> str:
-    """The settings that the rows of an experiment and seed depend on."""
-    names = {"dataset", "normalisation", "labels", *ARCHITECTURE, *more}
-    return json.dumps(run.settings.model_dump(mode="json", include=names), sort_keys=True)
-
-
-def version(run: Run) -> str:
-    """What the rows of an experiment and seed depend on: code, packages, data and the settings they read."""
-    settings = needed(run, "evaluations").encode()
-    return f"{fingerprint('bench.evaluate.baselines', 'bench.evaluate.protocols')}-{whole_files.sha256(settings)[:8]}"
-
-
-def rows(config: Config, old: dict | None = None) -> dict:
-    """The content of `controls.json`: a version for each experiment and seed, and a row for each control and metric.
-
-    Rows of `old` content that are of the present version are kept.
-    """
-    wanted = {name: version(run) for name, run in cells(config).items()} if config.controls else {}
-    known = (old or {}).get("cells", {})
-    kept = {name for name in wanted if known.get(name) == wanted[name]}
-    found = [row for row in (old or {}).get("rows", []) if f"{row['experiment']} {row['seed']}" in kept]
+def measure(results: Results) -> dict:
+    """Write the rows of each experiment and seed into `baselines.json`; those of the present version are kept."""
+    wanted, old = results.baseline_versions(), results.baselines()
+    kept = {name for name in wanted if old["cells"].get(name) == wanted[name]}
+    found = [row for row in old["rows"] if f"{row['experiment']} {row['seed']}" in kept]
     loaded: dict = {}
     measured: dict[tuple, list[tuple[str, list[Measurement]]]] = {}  # what experiments have in common, once
-    for name in [n for n in wanted if n not in kept]:
-        run = cells(config)[name]
+    cells = {f"{run.experiment} {run.seed}": run for run in reversed(results.runs)}
+    for name in [name for name in wanted if name not in kept]:
+        run = cells[name]
         s, key = run.settings, (run.settings.dataset, run.settings.normalisation)
         for kind in s.evaluations:
             if kind in CONTROLS and (kind != "classification" or s.labels not in (0, "all")):
                 if key not in loaded:
-                    loaded[key] = datasets.load(key[0], config.data_root, key[1])
-                same = kind, run.seed, needed(run)
+                    loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+                same = kind, run.seed, json.dumps(needed(run), sort_keys=True)
                 if same not in measured:
                     measured[same] = list(CONTROLS[kind](s, loaded[key], run.seed))
                 for control, measurements in measured[same]:
                     base = {"experiment": run.experiment, "method": control, "seed": run.seed}
                     found += [base | m._asdict() for m in measurements]
                     print(f"{run.experiment}, {control}, seed {run.seed}: measured", flush=True)
-    order = list(wanted)
-    found.sort(key=lambda row: order.index(f"{row['experiment']} {row['seed']}"))
-    digest = whole_files.sha256(json.dumps(wanted).encode())[:16]
-    return {"version": digest, "cells": wanted, "rows": found}
+    content = {"cells": wanted, "rows": found}
+    whole_files.write_json(results.folder / "baselines.json", content)
+    return content
 
 
 def main(argv: list[str] | None = None) -> int:
     """The program: 0 when the rows are written or up to date, 2 for a bad config."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
-    parser.add_argument("output", type=Path)
     parser.add_argument("--threads", type=int, default=None)
     arguments = parser.parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        config, _, _ = read(arguments.config)
-        whole_files.write_json(arguments.output, rows(config, whole_files.read_json(arguments.output)))
+        measure(Results(read(arguments.config)[0]))
     except (ConfigError, DataError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -10,9 +10,7 @@ from bench.data.datasets import Dataset
 from bench.train.autoencoder import Autoencoder
 from regularizers import Prior
 
-SHOWN = 16  # reconstructions
 STYLES = 8  # rows of a style grid
-PAIRS, STEPS = 8, 10  # rows and columns of interpolations
 SIDE = 20  # the manifold grid's
 PLACES = ("representation", "manifold_axes")
 
@@ -25,15 +23,12 @@ def pictures(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[s
 
     `codes` are the posterior means of the test images, by latent, in their order. What does not
     apply is absent: a manifold of more than two dimensions, a style grid without classes. A
-    decoder that was never trained shows nothing. Styles are drawn from torch's random state.
+    decoder that was never trained shows nothing.
     """
     if "reconstruction" not in autoencoder.settings.terms:
         return {}
     codes = inputs(autoencoder, dataset, codes)
     found = {
-        "originals": dataset.to_pixels(dataset.test.x[:SHOWN]),
-        "reconstructions": _decode(autoencoder, dataset, {k: v[:SHOWN] for k, v in codes.items()}),
-        "interpolations": interpolations(autoencoder, dataset, codes),
         **manifold(autoencoder, dataset, codes),
         **styles(autoencoder, dataset, codes),
     }
@@ -55,16 +50,6 @@ def inputs(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> Codes:
 
 def _decode(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> Float[Tensor, "n pixels"]:
     return dataset.to_pixels(autoencoder.decode(codes))
-
-
-def interpolations(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> Float[Tensor, "n pixels"]:
-    """Decoded straight lines between the codes of consecutive test images: PAIRS rows of STEPS images."""
-    n = min(2 * PAIRS, len(next(iter(codes.values()))) // 2 * 2)
-    t = torch.linspace(0, 1, STEPS, device=dataset.mean.device)[None, :, None]
-    between = {
-        name: ((1 - t) * code[0:n:2, None] + t * code[1:n:2, None]).flatten(0, 1) for name, code in codes.items()
-    }
-    return _decode(autoencoder, dataset, between)
 
 
 def manifold(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[str, Tensor]:
@@ -109,27 +94,19 @@ def quantiles(prior: Prior, u: Float[Tensor, " m"]) -> Float[Tensor, "D m"]:
 
 
 def styles(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[str, Tensor]:
-    """One style under every class, if the decoder reads a class: the label, or a one-hot code.
+    """The styles of test images under every class, if the decoder reads a class: the label, or a one-hot code.
 
-    `styles`: STYLES rows, each a draw of the style from its prior under the classes in order.
-    As in Makhzani et al. (2015), Fig. 7.
-    `relabelled`: the same of the styles of test images, each row beginning with the image itself.
+    `relabelled`: STYLES rows, each the image itself, then its style under the classes in order (as in Makhzani et
+    al., 2015, Fig. 7, whose styles are draws of the prior).
     """
     names = [n for n in codes if n == "label" or autoencoder.settings.latents[n].head == "categorical"]
     rest = [n for n in codes if n not in names]
     if len(names) != 1 or not rest or autoencoder.cluster_heads is not None:
         return {}
-    [name], device = names, dataset.mean.device
+    [name] = names
     K = codes[name].shape[1]
-    classes = torch.eye(K, device=device).repeat(STYLES, 1)
-
-    def grid(style: Codes) -> Tensor:
-        repeated = {n: s.repeat_interleave(K, dim=0) for n, s in style.items()}
-        return _decode(autoencoder, dataset, repeated | {name: classes})
-
+    repeated = {n: codes[n][:STYLES].repeat_interleave(K, dim=0) for n in rest}
+    classes = torch.eye(K, device=dataset.mean.device).repeat(STYLES, 1)
+    decoded = _decode(autoencoder, dataset, repeated | {name: classes}).view(STYLES, K, -1)
     test = dataset.to_pixels(dataset.test.x[:STYLES])
-    relabelled = grid({n: codes[n][:STYLES] for n in rest}).view(STYLES, K, -1)
-    return {
-        "styles": grid({n: autoencoder.priors[n].sample(STYLES) for n in rest}),
-        "relabelled": torch.cat([test[:, None], relabelled], dim=1).flatten(0, 1),
-    }
+    return {"relabelled": torch.cat([test[:, None], decoded], dim=1).flatten(0, 1)}

@@ -1,80 +1,170 @@
 """Measure trained runs: `python -m bench.evaluate.measure_runs JOB.json|CONFIG.yaml [likelihood/mmd ...]`.
 
-Each run ends in `metrics.json`, and in `codes.npz`: its codes and samples, for figures and for
-metrics that are thought of later.
+Each run ends in `metrics.json`, whose rows say by which protocol they were measured, and in `codes.npz`: its codes
+and pictures, for figures and for metrics that are thought of later.
 """
 
-import contextlib
 import io
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 
 from bench.config.runs import Run, select
-from bench.config.streams import stream
 from bench.data import datasets
-from bench.data.sources import DataError
+from bench.data.verified_files import DataError
 from bench.evaluate.decoded_grids import as_bytes, pictures
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
-from bench.records import locks, whole_files
-from bench.records.freshness import TIMING, evaluation_version, read, training_version
+from bench.records import whole_files
+from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record, read
+from bench.records.locks import run_lock
 from bench.records.provenance import machine
 from bench.train import stage
 
-SHOWN = 400  # decoded samples and reconstructions kept for figures
+SHOWN = 400  # decoded samples kept for figures
+UNKNOWN = 255  # the class of a test image that has none
 
 
 class NotTrained(RuntimeError):
     """A run has no model of the present code."""
 
 
-def evaluate(run: Run, dataset: datasets.Dataset, folder: Path, device: str = "cpu") -> list[dict]:
-    """All measurements of a run as rows, its codes stored on the way, and what they took, for `bench.records.plan`."""
-    seconds = {}
-    with _timed(seconds, "codes"):
-        trained = Trained(run, dataset, folder, device)
-        store_codes(trained, folder)
-    rows = []
-    for name in run.settings.evaluations:
-        with _timed(seconds, name):
-            rows += [m._asdict() for m in EVALUATIONS[name](trained)]
-    for row in rows:
-        if not np.isfinite(row["value"]):
-            raise ArithmeticError(f"{row['metric']} is {row['value']}")
-    # Beside the metrics, not in them: they are the same bytes each time.
-    timing = {"device": device, "machine": machine(device), "parzen_samples": run.settings.parzen_samples}
-    whole_files.write_json(folder / TIMING, timing | {"seconds": seconds})
-    return rows
-
-
-@contextlib.contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.monotonic()
-    yield
-    seconds[name] = round(time.monotonic() - started, 3)
-
-
 @torch.no_grad
-def store_codes(trained: Trained, folder: Path) -> None:
-    """Codes of validation and test images (float32), samples and other pictures (bytes); no labels."""
-    arrays = {
+def arrays(trained: Trained) -> dict[str, np.ndarray]:
+    """Codes of validation and test images (float32), the classes of the latter, samples and other pictures (bytes)."""
+    found = {
         f"{split}_{name}": code.cpu().numpy().astype(np.float32)
         for split, codes in trained.codes.items()
         for name, code in codes.items()
     }
+    y = trained.dataset.test.y.cpu()
+    found["test_classes"] = y.where(y >= 0, UNKNOWN).numpy().astype(np.uint8)
     if "reconstruction" in trained.settings.terms:
-        arrays["samples"] = as_bytes(trained.samples(SHOWN))
-    torch.manual_seed(stream(trained.run.seed, "pictures"))
-    arrays |= pictures(trained.autoencoder, trained.dataset, trained.codes["test"])
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    whole_files.write(folder / "codes.npz", buffer.getvalue())
+        found["samples"] = as_bytes(trained.samples(SHOWN))
+    return found | pictures(trained.autoencoder, trained.dataset, trained.codes["test"])
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether an error says something of the machine, and nothing of a method or a protocol: it is no result."""
+    if isinstance(error, (OSError, DataError, MemoryError, torch.OutOfMemoryError)):
+        return True
+    words = ("nvidia", "cuda", "allocate memory", "out of memory")
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def measure(
+    trained: Trained, protocols: Iterable[str]
+) -> tuple[dict[str, list[dict]], dict[str, str], dict[str, float]]:
+    """The rows of each protocol, the reasons of those that failed, and the seconds that each took.
+
+    Raises:
+        OSError, MemoryError, RuntimeError: the machine's fault, so that there is no result.
+    """
+    rows, failed, seconds = {}, {}, {}
+    for name in protocols:
+        started = time.monotonic()
+        try:
+            found = [m._asdict() | {"protocol": name} for m in EVALUATIONS[name](trained)]
+            if wrong := [row for row in found if not np.isfinite(row["value"])]:
+                raise ArithmeticError(f"{wrong[0]['metric']} is {wrong[0]['value']}")
+            rows[name] = found
+        except Exception as error:
+            if of_the_machine(error):
+                raise
+            traceback.print_exc()
+            failed[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        seconds[name] = round(time.monotonic() - started, 3)
+    return rows, failed, seconds
+
+
+def measured(run: Run, record: dict, old: dict | None, trained: Trained | None, force: bool) -> tuple[dict, dict]:
+    """The content of a run's `metrics.json`, and the seconds of each protocol that was used.
+
+    Numbers of protocols whose version has not changed are kept. So are those of a protocol that fails now: a
+    number is only replaced by a number.
+    """
+    versions = measurement_versions(run)
+    content = {"model": (record["hashes"] or {}).get("model"), "status": record["status"], "reason": record["reason"]}
+    if trained is None:
+        return content | {"versions": {}, "failed": {}, "rows": []}, {}
+    kept = {} if force or not of_record(record, old) else old
+    done = {n: v for n, v in kept.get("versions", {}).items() if n in versions and versions[n] == v}
+    wanted = [name for name in run.settings.evaluations if name not in done]
+    rows, failed, seconds = measure(trained, wanted)
+    fallback = old if of_record(record, old) else {"versions": {}, "rows": []}
+    content |= {"versions": {}, "failed": {}, "rows": []}
+    for name in run.settings.evaluations:
+        if name in rows:
+            content["versions"][name], own = versions[name], rows[name]
+        else:
+            own = [row for row in fallback["rows"] if row["protocol"] == name]
+            if name in fallback["versions"]:
+                content["versions"][name] = fallback["versions"][name]
+        if name in failed:
+            content["failed"][name] = {"version": versions[name], "reason": failed[name]}
+        content["rows"] += own
+    if content["failed"]:
+        content["reason"] = "; ".join(f"{name}: {entry['reason']}" for name, entry in content["failed"].items())
+        content["status"] = "ok" if content["rows"] else "failed"
+    return content, seconds
+
+
+def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, device: str, force: bool) -> dict:
+    """Measure a run by the protocols that it lacks, and write what was found. Its lock must be held."""
+    started, folder = time.monotonic(), results.path(run)
+    record, old = results.record(run), results.metrics(run)
+    trained, stored = None, {}
+    if record["status"] == "ok":
+        model = folder / "model.safetensors"
+        if whole_files.sha256(model.read_bytes()) != record["hashes"].get("model"):
+            raise OSError(f"{model}: not the file of its record; train the run again with --force")
+        trained = Trained(run, dataset, folder, device)
+        stored = arrays(trained)
+    content, seconds = measured(run, record, old, trained, force)
+    if trained:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **stored)
+        whole_files.write(folder / "codes.npz", buffer.getvalue())
+        content["versions"][PICTURES] = measurement_versions(run)[PICTURES]
+        # Beside the metrics, not in them: they are the same bytes each time.
+        timing = whole_files.read_json(folder / TIMING) or {}
+        timing |= {"device": device, "machine": machine(device), "seconds": timing.get("seconds", {}) | seconds}
+        whole_files.write_json(folder / TIMING, timing)
+    whole_files.write_json(folder / "metrics.json", content)
+    print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
+    return content
+
+
+def measure_all(results: Results, runs: list[Run], device: str, force: bool = False) -> dict[str, str]:
+    """The status of each run, after measuring what is missing or of older code.
+
+    Raises:
+        NotTrained: a run has no record of the present code. LockHeld, OSError, DataError, RuntimeError: the machine's
+        fault; what was measured before stays.
+    """
+    loaded: dict = {}
+
+    def dataset(run: Run) -> datasets.Dataset:
+        key = run.settings.dataset, run.settings.normalisation
+        if key not in loaded:
+            loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+        return loaded[key]
+
+    statuses = {}
+    for run in runs:
+        with run_lock(results.path(run)):
+            if not results.trained(run):
+                raise NotTrained(f"{run.id}: not trained by the present code; train it first")
+            content = results.metrics(run)
+            if force or results.lacking(run) or content is None:
+                of_model = results.record(run)["status"] == "ok"
+                content = measure_run(results, run, dataset(run) if of_model else None, device, force)
+            statuses[run.id] = content["status"]
+    return statuses
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,55 +174,14 @@ def main(argv: list[str] | None = None) -> int:
     device = stage.device(arguments)
 
     def work() -> dict[str, str]:
-        config, runs, results = read(arguments.job)
-        loaded: dict = {}
-        statuses = {}
-        for run in select(runs, arguments.select):
-            folder = results / "runs" / run.id
-            with locks.run_lock(folder):
-                record = whole_files.read_json(folder / "record.json")
-                if record is None or record["version"] != training_version(run):
-                    raise NotTrained(f"{run.id}: not trained by the present code; run bench.train first")
-                old = whole_files.read_json(folder / "metrics.json")
-                if arguments.force or not old or old["version"] != evaluation_version(run):
-                    old = measure(run, record, folder, loaded, config.data_root, device)
-                statuses[run.id] = old["status"]
-        return statuses
+        results = Results(read(arguments.job)[0])
+        return measure_all(results, select(results.runs, arguments.select), device, arguments.force)
 
     try:
         return stage.carry_out(work, arguments.done)
-    except NotTrained as error:
+    except (NotTrained, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
-
-
-def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None, device: str) -> dict:
-    """Write and return the content of a run's `metrics.json`: its rows, or why there are none."""
-    content = {
-        "version": evaluation_version(run),
-        "status": record["status"],
-        "reason": record["reason"],
-        "rows": [],
-    }
-    started = time.monotonic()
-    if record["status"] == "ok":
-        key = run.settings.dataset, run.settings.normalisation
-        if key not in loaded:
-            loaded[key] = datasets.load(key[0], root, key[1])
-        model = folder / "model.safetensors"
-        if whole_files.sha256(model.read_bytes()) != record["hashes"].get("model"):
-            raise OSError(f"{model}: not the file of its record; train the run again with --force")
-        try:
-            content["rows"] = evaluate(run, loaded[key], folder, device)
-        except (OSError, DataError):
-            raise  # the machine's fault, not the method's: no result
-        except Exception as error:
-            reason = f"evaluation: {type(error).__name__}: {error}"
-            content |= {"status": "failed", "reason": reason.splitlines()[0][:300]}
-            traceback.print_exc()
-    whole_files.write_json(folder / "metrics.json", content)
-    print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
-    return content
 
 
 if __name__ == "__main__":

@@ -1,89 +1,133 @@
-"""Gather every run's numbers in one tidy table: `python -m bench.records.collect CONFIG.yaml|JOB.json METRICS.csv`.
+"""Gather what every run has left in the few files that git keeps: `python -m bench.records.collect CONFIG`.
 
-One row for each run and metric. A run that failed, or that its method cannot do, has one row with no
-metric, its status and its reason: nothing is dropped in silence.
+A run's folder comes before what was packed of it earlier. Nothing is dropped in silence: a run that failed has its
+line with the reason, and a number of older code is marked as such.
 """
 
 import argparse
-import io
+import csv
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from zipfile import BadZipFile
 
-import pandas as pd
+import numpy as np
 
 from bench.config.reading import ConfigError
 from bench.config.runs import Run
-from bench.config.schema import Config
-from bench.records import whole_files
-from bench.records.convergence import convergence
-from bench.records.freshness import read
+from bench.records import packing, result_set, whole_files
+from bench.records.freshness import TIMING, Results, of_record, read
+from bench.records.locks import LockHeld
 
-COLUMNS = (
-    "preset", "experiment", "method", "seed", "metric", "value", "standard_error", "n", "split", "status",
-    "reason", "epoch", "run", "version", "commit", "dirty", "data", "device", "machine", "threads", "backend",
-    "seconds", "peak_memory_mb", "versions",
-)  # fmt: skip
+CODES = 2000  # of a latent that figures show, evenly spaced over the test images
+IMAGES = 200  # of a kind
+UNMEASURED = {"model": None, "status": "missing", "reason": "not measured", "versions": {}, "failed": {}, "rows": []}
 
 
-def rows(config: Config, run: Run, folder: Path) -> list[dict]:
-    """The tidy rows of a run, from its record and its metrics."""
-    record = whole_files.read_json(folder / "record.json")
-    metrics = whole_files.read_json(folder / "metrics.json")
-    base = {"preset": config.preset, "experiment": run.experiment, "method": run.method, "seed": run.seed}
-    if record is None or metrics is None:
-        return [base | {"status": "missing", "reason": "not run", "run": run.id}]
-    base |= {
-        "status": metrics["status"],
-        "reason": metrics["reason"],
-        "epoch": record["epoch"],
-        "run": run.id,
-        "version": record["version"],
-        "commit": record["commit"],
-        "dirty": record["dirty"],
-        "data": record["version"].partition("-")[2],
-        "device": record["device"],
-        "machine": record["machine"],
-        "threads": record["threads"],
-        "backend": record["facts"].get("backend", ""),
-        "seconds": record["seconds"],
-        "peak_memory_mb": record["peak_memory_mb"],
-        "versions": " ".join(f"{k}={v}" for k, v in record["versions"].items()),
-    }
-    found = [base | row for row in metrics["rows"]]
-    if metrics["status"] == "ok" and (folder / "history.csv").exists():
-        history = pd.read_csv(folder / "history.csv")
-        found += [base | {"metric": m, "value": v, "split": "train"} for m, v in convergence(history)]
-    return found or [base]
+def line(results: Results, run: Run) -> dict | None:
+    """The line of a run, with its measurements; None if it has never run."""
+    record, metrics = results.record(run), results.metrics(run)
+    if record is None:
+        return None
+    if not of_record(record, metrics):
+        metrics = UNMEASURED | {"model": (record.get("hashes") or {}).get("model")}
+    current, lacking = results.trained(run), results.lacking(run)
+    rows = [row | {"current": current and row["protocol"] not in lacking} for row in metrics["rows"]]
+    timing = whole_files.read_json(results.path(run, TIMING))
+    if timing and timing["machine"] == record["machine"]:
+        metrics = metrics | {"seconds": timing["seconds"]}
+    return {"id": run.id, "record": record, "metrics": metrics | {"rows": rows}, "current": current}
 
 
-def control_rows(config: Config, results: Path) -> list[dict]:
-    """The rows of `bench.evaluate.baseline_rows`, where they were measured."""
-    content = whole_files.read_json(results / "controls.json") or {"rows": [], "version": None}
-    base = {"preset": config.preset, "status": "ok", "run": "controls", "version": content["version"]}
-    return [base | row for row in content["rows"]]
+def baselines(results: Results) -> Iterable[dict]:
+    """The lines of what needs no training, one for each of them, experiment and seed."""
+    content, wanted = results.baselines(), results.baseline_versions()
+    found: dict[str, dict] = {}
+    for row in map(dict, content["rows"]):
+        of = {name: row.pop(name) for name in ("experiment", "method", "seed")}
+        cell, name = f"{of['experiment']} {of['seed']}", f"{of['experiment']}/{of['method']}/seed{of['seed']}"
+        version = content["cells"][cell]
+        now = version == wanted.get(cell)
+        if name not in found:
+            metrics = UNMEASURED | {"status": "ok", "reason": None, "rows": []}
+            found[name] = {"id": name, "baseline": of | {"version": version}, "metrics": metrics, "current": now}
+        found[name]["metrics"]["rows"].append(row | {"protocol": "baseline", "current": now})
+    return found.values()
 
 
-def table(config: Config, runs: list[Run], results: Path) -> pd.DataFrame:
-    """All rows of all runs, in the config's order."""
-    content = [row for run in runs for row in rows(config, run, results / "runs" / run.id)]
-    content += control_rows(config, results)
-    return pd.DataFrame(content, columns=list(COLUMNS))
+def epochs(path: Path) -> list[dict[str, float]]:
+    """The history of a run, an epoch a row; none if it is not whole."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def shown(path: Path) -> dict[str, np.ndarray]:
+    """What figures show of a run's stored codes and pictures; nothing if the file is absent or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            stored = {name: archive[name] for name in archive.files if not name.startswith("validation_")}
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return {}
+    found = {}
+    for name, array in stored.items():
+        if array.dtype == np.uint8 and array.ndim > 1:
+            found[name] = array[:IMAGES] if name == "samples" else array
+        elif name.startswith("test_") or name == "representation":
+            chosen = array[np.linspace(0, len(array) - 1, min(CODES, len(array))).astype(int)]
+            found[name] = chosen if array.dtype == np.uint8 else half(chosen)
+        else:
+            found[name] = half(array)
+    return found
+
+
+def half(array: np.ndarray) -> np.ndarray:
+    """In float16, whose largest numbers stand for larger ones."""
+    end = np.finfo(np.float16).max
+    return np.clip(array, -end, end).astype(np.float16)
+
+
+def collect(results: Results) -> dict[str, bytes]:
+    """Write the files of the set, and return them.
+
+    Raises:
+        LockHeld: another process is at it. OSError: the folder cannot be written.
+    """
+    with packing.packing(results.folder):
+        lines = [found for run in results.runs if (found := line(results, run))]
+        old_history, old_arrays = result_set.history(results.folder), result_set.arrays(results.folder)
+        histories, arrays, seen = {}, {}, set()
+        for run in results.runs:
+            record = results.record(run)
+            own = epochs(results.path(run, "history.csv")) or old_history.get(run.id)
+            if record and own:
+                histories[run.id] = own
+            if record and record["status"] == "ok" and run.cell not in seen:
+                seen.add(run.cell)
+                kept = {n.removeprefix(f"{run.id}/"): a for n, a in old_arrays.items() if n.startswith(f"{run.id}/")}
+                for name, array in (shown(results.path(run, "codes.npz")) or kept).items():
+                    arrays[f"{run.id}/{name}"] = array
+        files = packing.packed([*lines, *baselines(results)], histories, arrays, results.config.name)
+        packing.replace(results.folder, files)
+    results.__dict__.pop("packed", None)
+    return files
 
 
 def main(argv: list[str] | None = None) -> int:
     """The program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job")
-    parser.add_argument("output", type=Path)
     arguments = parser.parse_args(argv)
     try:
-        config, runs, results = read(arguments.job)
-    except ConfigError as error:
+        collect(Results(read(arguments.job)[0]))
+    except (ConfigError, result_set.Damaged) as error:
         print(error, file=sys.stderr)
         return 2
-    buffer = io.StringIO()
-    table(config, runs, results).to_csv(buffer, index=False)
-    whole_files.write(arguments.output, buffer.getvalue())
+    except (OSError, LockHeld) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 

@@ -1,31 +1,38 @@
-"""What a result depends on, as a hash: the code it imports and the packages it pins. Free of torch."""
+"""What a result depends on, as a hash: the code that it runs and the packages that this pins. Free of torch."""
 
 import ast
+import contextlib
 import hashlib
 import re
 import sys
 from functools import cache
+from importlib.metadata import PackageNotFoundError, entry_points, packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench import ROOT
 
 PACKAGES = ("bench", "regularizers")
-
 # These decide which runs there are and where their files lie, not what they compute: what they
-# would change in a result shows in its settings, so editing them retrains nothing.
-NEUTRAL = {
-    f"bench/{name}.py"
-    for name in ("__init__", "config/reading", "config/schema", "config/runs", "records/whole_files", "records/locks",
-                 "records/fingerprint", "records/freshness", "records/provenance")
-}  # fmt: skip
-
+# would change in a result shows in its settings, so editing them makes nothing stale.
+NEUTRAL = frozenset(
+    f"bench.{name}"
+    for name in (
+        "config.reading", "config.schema", "config.runs", "records.fingerprint", "records.freshness",
+        "records.locks", "records.protocol_versions", "records.provenance", "records.whole_files",
+    )
+)  # fmt: skip
 # Where the distribution that pip knows has another name than the package that code imports.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "scikit_posthocs": "scikit-posthocs", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+
+
+class UnknownModule(LookupError):
+    """A module whose code cannot be found, so that nothing could tell whether it has changed."""
 
 
 @cache
 def code(path: Path) -> bytes:
-    """What a source file does, without comments, docstrings and layout, so that none of them retrains anything."""
+    """What a source file does, without comments, docstrings and layout, so that none of them makes anything stale."""
     source = path.read_bytes()
     try:
         tree = ast.parse(source)
@@ -39,48 +46,91 @@ def code(path: Path) -> bytes:
     return ast.unparse(tree).encode()
 
 
-def _file(module: str) -> Path | None:
-    base = ROOT.joinpath(*module.split("."))
-    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
+@cache
+def source(module: str) -> Path:
+    """The file of a module.
+
+    Raises:
+        UnknownModule: there is none.
+    """
+    top, *rest = module.split(".")
+    if top in PACKAGES:
+        base = ROOT.joinpath(top, *rest)
+        found = next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()), None)
+    else:
+        try:
+            spec = find_spec(module)
+        except (ImportError, ValueError):
+            spec = None
+        found = Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    if found is None:
+        raise UnknownModule(f"{module}: no source file, so that nothing can tell whether its code has changed")
+    return found
 
 
 @cache
-def _imports(path: Path) -> tuple[frozenset[Path], frozenset[str]]:
+def _imports(module: str, own: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """The modules of the `own` packages that a module imports, and the other packages."""
+    path = source(module)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     local, foreign = set(), set()
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return frozenset(), frozenset()
+
+    def add(name: str) -> None:
+        top = name.split(".")[0]
+        if top in own:
+            parts = name.split(".")
+            local.update(".".join(parts[: i + 1]) for i in range(len(parts)))  # a package's initialiser runs too
+        elif top not in sys.stdlib_module_names:
+            foreign.add(top)
+
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for module in modules:
-            top = module.split(".")[0]
-            if top in PACKAGES:
-                local.update(filter(None, [_file(module), _file(top)]))
-            elif top not in sys.stdlib_module_names:
-                foreign.add(DISTRIBUTIONS.get(top, top))
+            for alias in node.names:
+                add(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            add(base)
+            for alias in node.names:
+                if base.split(".")[0] in own and _is_module(f"{base}.{alias.name}"):
+                    add(f"{base}.{alias.name}")
     return frozenset(local), frozenset(foreign)
 
 
+def _is_module(name: str) -> bool:
+    try:
+        source(name)
+    except UnknownModule:
+        return False
+    return True
+
+
 @cache
-def closure(module: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The local files that a module imports, directly or not, and the distributions they use."""
-    start = _file(module)
-    files, foreign, queue = set(), set(), [start] if start else []
+def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The modules that a module runs, itself included, and the distributions that these import.
+
+    Raises:
+        UnknownModule: one of them, or one that is declared neutral, cannot be found.
+    """
+    for name in NEUTRAL:
+        source(name)
+    own = tuple(dict.fromkeys((*PACKAGES, module.split(".")[0])))
+    found, foreign, queue = set(), set(), [module]
     while queue:
-        path = queue.pop()
-        if path in files or path.relative_to(ROOT).as_posix() in NEUTRAL:
+        name = queue.pop()
+        if name in found or name in NEUTRAL:
             continue
-        files.add(path)
-        local, others = _imports(path)
+        found.add(name)
+        local, others = _imports(name, own)
         queue.extend(local)
         foreign |= others
-    return tuple(sorted(files)), tuple(sorted(foreign))
+    return tuple(sorted(found)), tuple(sorted(foreign))
 
 
 @cache
@@ -90,17 +140,47 @@ def pins() -> dict[str, str]:
     return {m[1].lower(): m[2] for m in re.finditer(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
 
 
+def pinned(package: str) -> str:
+    """The version of an imported package: that of the lock, else of what is installed; '' if it is neither."""
+    for name in (DISTRIBUTIONS.get(package, package), None):
+        name = name or packages_distributions().get(package, [package])[0]  # slow, and seldom needed
+        if name.lower() in pins():
+            return f"{name.lower()}=={pins()[name.lower()]}"
+        with contextlib.suppress(PackageNotFoundError):
+            return f"{name.lower()}=={version(name)}"
+    return package
+
+
+def plug_in(group: str, name: str) -> str:
+    """The module of a plug-in: `regularizers.NAME`, or that of the entry point of an installed package.
+
+    Raises:
+        UnknownModule: there is no such plug-in.
+    """
+    if group == "latentbench.regularizers" and (ROOT / "regularizers" / f"{name}.py").exists():
+        return f"regularizers.{name}"
+    for entry in entry_points(group=group, name=name):
+        return entry.module
+    raise UnknownModule(f"{name}: no plug-in of that name in {group}")
+
+
 @cache
 def fingerprint(*modules: str) -> str:
-    """The version of everything that running these modules depends on, but settings and data."""
-    digest = hashlib.sha256()
-    files, foreign = set(), set()
+    """The version of everything that running these modules depends on, but settings and data: 16 hexadecimal digits.
+
+    No path is part of it, so that a file that only moves changes nothing by itself.
+
+    Raises:
+        UnknownModule: a module has no source file.
+    """
+    found, foreign = set(), set()
     for module in modules:
         own, others = closure(module)
-        files.update(own)
+        found.update(own)
         foreign.update(others)
-    for path in sorted(files):
-        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + code(path) + b"\0")
-    for name in sorted(foreign):
-        digest.update(f"{name}=={pins().get(name, '')}\n".encode())
-    return digest.hexdigest()[:16]
+        top = module.split(".")[0]
+        if top not in PACKAGES:
+            foreign.add(top)  # a plug-in's package counts by its version, too
+    contents = sorted(hashlib.sha256(code(source(name))).hexdigest() for name in found)
+    lines = [*contents, *sorted(map(pinned, foreign))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.config.reading import ConfigError
 from bench.config.runs import Run
-from bench.config.schema import Config
-from bench.records import collect, whole_files
-from bench.records.freshness import read
+from bench.records import result_set, whole_files
+from bench.records.freshness import Results, read
+from bench.records.result_set import Damaged
 
 STATUSES = ("ok", "unsupported", "diverged", "failed", "timeout", "out of memory", "crashed")
 Text = Annotated[str, Field(min_length=1)]
@@ -57,6 +57,8 @@ class Record(Exact):
     epoch: Annotated[int, Field(ge=0)]
     hashes: Hashes
     facts: dict[str, Any]
+    opening: dict[str, dict[str, Any]] | None
+    evidence: dict[str, Any] | None = None
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None
     dirty: bool | None
@@ -72,6 +74,7 @@ class Record(Exact):
 class Row(Exact):
     """A measurement."""
 
+    protocol: Text
     metric: Text
     value: Finite
     standard_error: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None
@@ -79,47 +82,62 @@ class Row(Exact):
     split: Literal["train", "validation", "test", "simulated"]
 
 
-class Metrics(Exact):
-    """`metrics.json`: what was measured of a run, or why nothing was."""
+class Failed(Exact):
+    """A protocol that gave no number, by which version."""
 
     version: Text
+    reason: Text
+
+
+class Metrics(Exact):
+    """`metrics.json`: what was measured of a run's model, by which versions of the protocols, or why nothing was."""
+
+    model: Hash | None
     status: Literal[STATUSES]
     reason: str | None
+    versions: dict[str, Text]
+    failed: dict[str, Failed]
     rows: list[Row]
 
 
-def problems(config: Config, runs: list[Run], results: Path) -> Iterator[str]:
+def problems(results: Results) -> Iterator[str]:
     """A line for each thing that is not as it must be: file, key, what is wrong."""
     beginnings: dict[tuple, tuple] = {}
-    sound = True
-    for run in runs:
-        folder = results / "runs" / run.id
-        record = yield from _read(Record, folder / "record.json")
-        metrics = yield from _read(Metrics, folder / "metrics.json")
+    try:
+        packed = results.packed
+    except Damaged as error:
+        yield str(error)
+        return
+    for run in results.runs:
+        line = packed.get(run.id, {})
+        record = yield from _read(Record, results.path(run, "record.json"), line.get("record"), results.folder)
+        packed_metrics = line.get("metrics")
+        if packed_metrics:
+            rows = [{k: v for k, v in row.items() if k != "current"} for row in packed_metrics["rows"]]
+            packed_metrics = {k: v for k, v in packed_metrics.items() if k != "seconds"} | {"rows": rows}
+        metrics = yield from _read(Metrics, results.path(run, "metrics.json"), packed_metrics, results.folder)
         if record is None:
-            sound = sound and not (folder / "record.json").exists()
             continue
-        yield from _of_its_run(run, record, folder)
-        if metrics is None:
-            sound = sound and not (folder / "metrics.json").exists()
-        else:
-            yield from _of_its_record(record, metrics, folder / "metrics.json")
+        yield from _of_its_run(run, record, results.path(run))
+        if metrics:
+            yield from _of_its_record(run, record, metrics, results.path(run, "metrics.json"))
         if record.status == "ok":
-            yield from _began_alike(run, record, folder / "record.json", beginnings)
-    if sound:  # a table can be made of such records only
-        yield from _tabulated(config, runs, results)
+            yield from _began_alike(run, record, results.path(run, "record.json"), beginnings)
+    for name in ("history", "arrays"):
+        try:
+            getattr(result_set, name)(results.folder)
+        except Damaged as error:
+            yield str(error)
 
 
-def _tabulated(config: Config, runs: list[Run], results: Path) -> Iterator[str]:
-    table = results / "metrics.csv"
-    if table.exists() and table.read_text(encoding="utf-8") != collect.table(config, runs, results).to_csv(index=False):
-        yield f"{table}: not what the records say; `make report` writes it again"
-
-
-def _read(model: type[Exact], path: Path) -> Iterator[str]:
+def _read(model: type[Exact], path: Path, packed: dict | None, folder: Path) -> Iterator[str]:
+    """The content of a run's file, or of its packed line where there is no file; checked."""
     if not path.exists():
-        return None
-    content = whole_files.read_json(path)
+        if packed is None or packed.get("status") == "missing":
+            return None
+        path, content = folder / "runs.jsonl", packed
+    else:
+        content = whole_files.read_json(path)
     if content is None:
         yield f"{path}: not a whole JSON file"
         return None
@@ -152,12 +170,12 @@ def _of_its_run(run: Run, record: Record, folder: Path) -> Iterator[str]:
         yield f"{model}: not the file whose hash its record has"
 
 
-def _of_its_record(record: Record, metrics: Metrics, path: Path) -> Iterator[str]:
-    if not metrics.version.startswith(record.version):
-        yield f"{path}: version: not of the record beside it"
+def _of_its_record(run: Run, record: Record, metrics: Metrics, path: Path) -> Iterator[str]:
+    if metrics.model != record.hashes.model:
+        yield f"{path}: model: not that of the record beside it"
     names = [(row.metric, row.split) for row in metrics.rows]
     yield from (f"{path}: rows: {' of '.join(name)} twice" for name in sorted({n for n in names if names.count(n) > 1}))
-    if metrics.status == "ok" and not metrics.rows:
+    if record.status == "ok" and run.settings.evaluations and not (metrics.rows or metrics.failed):
         yield f"{path}: rows: none, and yet its status is 'ok'"
 
 
@@ -175,32 +193,40 @@ def _began_alike(run: Run, record: Record, path: Path, seen: dict) -> Iterator[s
         yield f"{path}: hashes.weights: {run.id} started from the weights of {id_}, of another seed"
 
 
-def unfinished(runs: list[Run], results: Path) -> Iterator[str]:
-    """A line for each run that is missing or ended badly. A pair that a method cannot do by its own word is neither."""
-    for run in runs:
-        for name in ("record.json", "metrics.json"):
-            content = whole_files.read_json(results / "runs" / run.id / name) or {"status": "not run", "reason": None}
-            status, reason = content.get("status"), content.get("reason")
-            if status not in ("ok", "unsupported"):
-                yield f"{run.id}: {status or 'no status'}{f', {reason}' if reason else ''}"
-                break
+def unfinished(results: Results) -> Iterator[str]:
+    """A line for each run that is missing or ended badly, is of older code, or lacks a measurement.
+
+    A pair that a method cannot do by its own word is none of these.
+    """
+    for run in results.runs:
+        record, metrics = results.record(run), results.metrics(run)
+        status = (record or {"status": "not run"})["status"]
+        if status not in ("ok", "unsupported"):
+            reason = (record or {}).get("reason")
+            yield f"{run.id}: {status}{f', {reason}' if reason else ''}"
+        elif not results.trained(run):
+            yield f"{run.id}: of older code or data; `verify` says whether it is still true"
+        elif lacking := results.lacking(run):
+            yield f"{run.id}: not measured by the present {', '.join(lacking)}"
+        elif metrics and metrics["failed"]:
+            yield f"{run.id}: {metrics['reason']}"
 
 
 def main(argv: list[str] | None = None) -> int:
     """The program: 0, 1 if something is wrong, 2 for a bad config, 3 if --strict finds runs that are not finished."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
-    parser.add_argument("--strict", action="store_true", help="exit with 3 if a run is missing or ended badly")
+    parser.add_argument("--strict", action="store_true", help="exit with 3 if a run is missing, of older code or bad")
     arguments = parser.parse_args(argv)
     try:
-        config, runs, results = read(arguments.config)
+        results = Results(read(arguments.config)[0])
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    wrong = list(problems(config, runs, results))
-    open_ends = list(unfinished(runs, results))
+    wrong = list(problems(results))
+    open_ends = list(unfinished(results)) if not wrong else []
     print("\n".join([*wrong, *open_ends]), end="\n" if wrong or open_ends else "")
-    print(f"{len(runs)} runs: {len(open_ends)} not finished, {len(wrong)} problems")
+    print(f"{len(results.runs)} runs: {len(open_ends)} not finished, {len(wrong)} problems")
     return 1 if wrong else 3 if open_ends and arguments.strict else 0
 
 

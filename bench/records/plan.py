@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.config.reading import ConfigError
 from bench.config.runs import Run
-from bench.records import whole_files
+from bench.records import result_set, whole_files
 from bench.records.freshness import TIMING, Results, read
 from bench.records.provenance import machine, processor
 
@@ -38,25 +38,30 @@ class Plan:
         self.stale = {run.id: results.stale(run) for run in results.runs}
 
     @cached_property
-    def timed(self) -> dict[str, list[float]]:
-        """The seconds of all successful trainings of this kind of processor, of whatever version, by cell."""
-        found: dict[str, list[float]] = {}
+    def timed(self) -> dict[str, list[tuple[float, float]]]:
+        """The seconds of training and measuring of each finished run of this kind of processor, by cell."""
+        found: dict[str, list[tuple[float, float]]] = {}
         for folder in self.folders:
-            for path in sorted(folder.glob("runs/*/*/*/record.json")):
-                record = whole_files.read_json(path)
-                if record and record.get("status") == "ok" and of_here(record):
-                    found.setdefault(record["id"].rpartition("/")[0], []).append(record["seconds"])
+            lines = {line["id"]: line for line in result_set.runs(folder) if "record" in line}
+            for path in folder.glob("runs/*/*/*/record.json"):
+                record, timing = whole_files.read_json(path), whole_files.read_json(path.with_name(TIMING))
+                if record:
+                    lines[record["id"]] = {"record": record, "metrics": {"seconds": (timing or {}).get("seconds")}}
+            for line in lines.values():
+                record, seconds = line["record"], line["metrics"].get("seconds")
+                if record["status"] == "ok" and of_here(record):
+                    measuring = sum(seconds.values()) if seconds else math.nan
+                    found.setdefault(record["id"].rpartition("/")[0], []).append((record["seconds"], measuring))
         return found
 
     def seconds(self, run: Run) -> float:
-        """What training a run took its cell's like, the median; NaN where no record says."""
-        return statistics.median(self.timed[run.cell]) if run.cell in self.timed else math.nan
+        """What training took the runs of a cell, the median; NaN where no record says."""
+        return statistics.median(t for t, _ in self.timed[run.cell]) if run.cell in self.timed else math.nan
 
     def measuring(self, run: Run) -> float:
         """The same for its measurements."""
-        paths = (path for folder in self.folders for path in folder.glob(f"runs/{run.cell}/*/{TIMING}"))
-        found = [sum(t["seconds"].values()) for t in map(whole_files.read_json, paths) if t and of_here(t)]
-        return statistics.median(found) if found else math.nan
+        known = [m for _, m in self.timed.get(run.cell, []) if not math.isnan(m)]
+        return statistics.median(known) if known else math.nan
 
     def rows(self) -> list[dict]:
         """One row for each cell: its runs, how many are done, failed, begun and to do, and the hours of both stages."""
@@ -67,7 +72,7 @@ class Plan:
         for cell, runs in cells.items():
             to_train = [run for run in runs if self.stale[run.id] == "train"]
             finished = [run for run in runs if run not in to_train]
-            statuses = Counter(whole_files.read_json(self.results.path(r, "record.json"))["status"] for r in finished)
+            statuses = Counter(self.results.record(run)["status"] for run in finished)
             to_evaluate = [run for run in runs if self.stale[run.id]]  # what is trained is measured too
             rows.append(
                 {

@@ -11,7 +11,7 @@ from bench.config.runs import Run, batches
 from bench.config.schema import TUNING
 from bench.records import locks, whole_files
 from bench.records.fingerprint import ROOT, fingerprint
-from bench.records.freshness import Results, evaluation_version, training_version
+from bench.records.freshness import Results, measurement_versions, training_version
 
 # Where a stage starts over, the later ones do.
 STAGES = ("train", "evaluate", "collect", "report")
@@ -19,7 +19,7 @@ STAGES = ("train", "evaluate", "collect", "report")
 SHOWN = (
     "config/report.yaml",
     "config/published.csv",
-    "bench/templates/*",
+    "bench/report/templates/*",
     "regularizers/*.bib",
     "results/performance/*.json",
 )
@@ -50,28 +50,25 @@ class Jobs:
         self.content = self.config.model_dump(mode="json")
         self.digest = whole_files.sha256(json.dumps(self.content).encode())[:8]  # the order is that of rows
         self.file = self.folder / f"config-{self.digest}.json"
-        self.edited = self.folder / "edited"
         self._held = contextlib.ExitStack()
 
     def _versions(self, runs: list[Run], stage: str) -> list[str]:
-        return [f"{r.id} {training_version(r) if stage == 'train' else evaluation_version(r)}" for r in runs]
+        if stage == "train":
+            return [f"{run.id} {training_version(run)}" for run in runs]
+        return [f"{run.id} {training_version(run)} {sorted(measurement_versions(run).items())}" for run in runs]
 
     @cached_property
     def done(self) -> dict[tuple[str, str], str]:
         """(batch, stage) → the file that exists once the stage is done; the batch of the last three is 'results'."""
         names = {(b, s): self._versions(runs, s) for b, runs in self.batches.items() for s in STAGES[:2]}
-        # Those of an edited config are looked at again; the program keeps what it changed nothing about.
-        names["results", "controls"] = [self.digest, fingerprint("bench.evaluate.baseline_rows")]
+        names["results", "controls"] = [f"{k} {v}" for k, v in self.results.baseline_versions().items()]
         all_runs = [*names["results", "controls"], *self._versions(self.results.runs, "evaluate")]
-        names["results", "collect"] = [*all_runs, fingerprint("bench.records.collect")]
+        names["results", "collect"] = [self.digest, *all_runs, fingerprint("bench.records.collect")]
         shown = [whole_files.sha256(path.read_bytes()) for glob in SHOWN for path in sorted(ROOT.glob(glob))]
         names["results", "report"] = [*names["results", "collect"], fingerprint("bench.report.page"), *shown]
         return {
-            (
-                batch,
-                stage,
-            ): f"{self.folder}/{batch}.{stage}-{whole_files.sha256(chr(10).join(lines).encode())[:12]}.json"
-            for (batch, stage), lines in names.items()
+            key: f"{self.folder}/{key[0]}.{key[1]}-{whole_files.sha256(chr(10).join(lines).encode())[:12]}.json"
+            for key, lines in names.items()
         }
 
     def prepare(self) -> None:
@@ -88,9 +85,6 @@ class Jobs:
                 # In the order of the config, which is that of the rows of every table.
                 whole_files.write(self.file, json.dumps(self.content, indent=1, ensure_ascii=False) + "\n")
         self.forget()
-        if not Path(self.done["results", "report"]).exists():  # which needs all that the table needs
-            with contextlib.suppress(OSError):
-                self.edited.touch()
 
     def hold(self) -> None:
         """Say, as long as this process lives, that it works on the results; disjoint targets may have several such."""
@@ -101,25 +95,26 @@ class Jobs:
         """The living process that works on the results, if there is one: Snakemake's own lock does not name it."""
         return locks.holder(self.results.folder)
 
-    def newer(self, stage: str) -> list[str]:
-        """An input that makes old results of "collect" or "report" old to Snakemake too, when asked for by name.
-
-        Whole, they have to be made again where their done file is missing; Snakemake would not look for
-        it if `snakemake results/quick/metrics.csv` did not ask for it.
-        """
-        done = Path(self.done["results", stage]).exists()
-        return [] if done or not self.edited.exists() else [str(self.edited)]
-
     def forget(self) -> None:
-        """Delete the done files that are no longer true: a run was deleted, or its model is missed."""
+        """Make the done files say what the records say: they are no results, and a clone has none."""
+        stale = {run.id: self.results.stale(run) for run in self.results.runs}
         for batch, runs in self.batches.items():
-            stages = {self.results.stale(run) for run in runs if self.results.stale(run)}
-            if not stages:
-                continue
-            lost = [(batch, "evaluate"), ("results", "collect"), ("results", "report")]
-            for key in [(batch, "train"), *lost] if "train" in stages else lost:
-                with contextlib.suppress(OSError):
-                    Path(self.done[key]).unlink(missing_ok=True)
+            stages = {stale[run.id] for run in runs} - {None}
+            self._say(self.done[batch, "train"], "train" not in stages)
+            self._say(self.done[batch, "evaluate"], not stages)
+        of_now = self.results.baselines()["cells"] == self.results.baseline_versions()
+        self._say(self.done["results", "controls"], of_now)
+        if any(stale.values()):
+            for stage in ("collect", "report"):
+                self._say(self.done["results", stage], False)
+
+    @staticmethod
+    def _say(path: str, done: bool) -> None:
+        with contextlib.suppress(OSError):  # in a read-only folder a plan can still be made
+            if not done:
+                Path(path).unlink(missing_ok=True)
+            elif not Path(path).exists():
+                whole_files.write(path, "{}\n")
 
     @property
     def tried(self) -> list[str]:

@@ -6,24 +6,25 @@ import pandas as pd
 
 from bench.config.reading import ConfigError
 from bench.config.schema import Config
+from bench.records import result_set
 
 RUN = ["experiment", "method", "seed"]
 MACHINE = ["device", "machine", "threads"]
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """The tidy table of `bench.records.collect`.
+    """The tidy table of a result set, a row for each run and metric; `path` is its metrics.csv.
 
     Raises:
-        ConfigError: the file is not there, or is no tidy table.
+        ConfigError: the set is not there, or a file of it is damaged.
     """
     try:
-        table = pd.read_csv(path, dtype={"commit": "str", "version": "str", "data": "str", "reason": "str"})
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}; expected the tidy table that bench.collect writes") from None
-    if missing := {*RUN, "metric", "value", "status"} - set(table.columns):
-        raise ConfigError(f"{path}: no column {', '.join(sorted(missing))}; expected the table of bench.collect")
-    return table
+        rows = list(result_set.tidy(path.parent))
+    except result_set.Damaged as error:
+        raise ConfigError(str(error)) from None
+    if not rows:
+        raise ConfigError(f"{path.parent}: no result set; expected {', '.join(result_set.FILES)}")
+    return pd.DataFrame(rows)
 
 
 def title(config: Config, name: str, section: str = "methods") -> str:

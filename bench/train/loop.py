@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import torch
+from torch.distributions import Distribution, Independent, Normal
 
 from bench.config.runs import Run
 from bench.config.schema import Optimizer, Settings
@@ -12,9 +13,10 @@ from bench.data import datasets
 from bench.data.labelled_subsets import labelled_subset
 from bench.records.freshness import training_version
 from bench.records.provenance import tensor_hash
+from bench.train import opening
 from bench.train.autoencoder import Autoencoder
 from bench.train.objective import Batch, Encoded, Objective
-from regularizers import Regularizer
+from regularizers import Regularizer, Simplex
 
 
 class Diverged(ArithmeticError):
@@ -70,6 +72,7 @@ class Training:
         self.history: list[dict] = []
         self.sums: dict[str, float] = {}
         self.counts: dict[str, int] = {}
+        self.opening: dict[str, dict] = {"losses": {}, "after": {}}
 
     def _spec(self, name: str) -> Optimizer:
         return self.settings.optimizers.get(name, self.settings.optimizers.get("reconstruction", Optimizer()))
@@ -84,13 +87,22 @@ class Training:
         optimizer.spec = spec
         return optimizer
 
+    def _rate(self, optimizer: torch.optim.Optimizer, epoch: int) -> float:
+        rate = optimizer.spec.lr
+        for start, factor in optimizer.spec.decay.items():
+            rate *= factor if epoch >= start else 1.0
+        return rate
+
     def _set_rates(self) -> None:
         for optimizer in filter(None, (*self.optimizers, *self.inner)):
-            rate = optimizer.spec.lr
-            for epoch, factor in optimizer.spec.decay.items():
-                rate *= factor if self.epoch >= epoch else 1.0
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = self._rate(optimizer, self.epoch)
+
+    def rates(self) -> dict[str, list[float]]:
+        """The rate of each optimizer in each epoch."""
+        named = {"+".join(terms): o for terms, o in zip(self.steps, self.optimizers, strict=True)}
+        named |= {f"inner {i}": optimizer for i, optimizer in enumerate(self.inner) if optimizer}
+        return {name: [self._rate(o, e) for e in range(self.settings.epochs)] for name, o in named.items()}
 
     def run_epoch(self, progress: Callable[[int], None], stopping: Callable[[], bool]) -> None:
         """One pass over the unlabelled images, from the batch that a checkpoint left off at."""
@@ -114,9 +126,11 @@ class Training:
                 elif i % s.regularization_every == 0:
                     self._step(terms, optimizer, batch if extra is None else self._batch(extra[i]))
             self.batch = i + 1
+            if self.epoch == 0 and self.batch == min(opening.STEPS, len(indices)):
+                self.opening["after"] = opening.probe(self, batch)
             progress(1)
         row = {"epoch": self.epoch + 1} | {k: float(v) / self.counts[k] for k, v in self.sums.items()}
-        row["gradient_norm"] = self._gradient_norm(self._batch(indices[-1]))
+        row["gradient_norm"] = self.gradient_norm(self._batch(indices[-1]))
         if not all(map(math.isfinite, row.values())):
             raise Diverged
         self.history.append(row)
@@ -132,6 +146,11 @@ class Training:
         if labelled is None:
             return Batch(self.x[index], self.y[index])
         return Batch(self.x[index], self.y[index], self.x[labelled], self.y[labelled])
+
+    def held_out(self, n: int) -> Batch:
+        """The first `n` validation images, without labels where training has not all."""
+        x, y = (part[:n] for part in self.dataset.validation)
+        return Batch(x, y if self.settings.labels == "all" else torch.full_like(y, self.dataset.classes))
 
     def _step(self, terms: list[str], optimizer: torch.optim.Optimizer, batch: Batch) -> None:
         objective = self.objective
@@ -168,17 +187,27 @@ class Training:
                 raise Diverged
         self.sums[name] = self.sums.get(name, 0.0) + value
         self.counts[name] = self.counts.get(name, 0) + 1
+        if self.epoch == 0 and self.batch < opening.STEPS:
+            self.opening["losses"].setdefault(name, []).append(float(f"{float(value):.9g}"))
 
-    def _gradient_norm(self, batch: Batch) -> float:
-        """The norm of the penalty's gradient with respect to the codes, on the last batch of an epoch."""
+    def gradient_norm(self, batch: Batch) -> float:
+        """The norm of the penalty's gradient with respect to the posteriors' parameters, of clean images.
+
+        Leaves the model, its statistics and all generators as they were.
+        """
         if "regularization" not in self.settings.terms:
             return 0.0
-        state = torch.get_rng_state()
-        encoded = self.objective.encode(batch)
-        codes = {k: v.detach().requires_grad_() for k, v in encoded.codes.items()}
-        self.objective.regularization(batch, encoded._replace(codes=codes)).backward()
-        torch.set_rng_state(state)
-        return sum(float(c.grad.square().sum()) for c in codes.values() if c.grad is not None) ** 0.5
+        self.objective.eval()
+        with torch.random.fork_rng(devices=["cuda"] if self.device.type == "cuda" else []):
+            with torch.no_grad():
+                posteriors = self.objective.encode(batch).posteriors
+            found = {name: _leaves(posterior) for name, posterior in posteriors.items()}
+            encoded = self.objective.encode(batch, {name: posterior for name, (posterior, _) in found.items()})
+            penalty = self.objective.regularization(batch, encoded)
+            leaves = [leaf for _, own in found.values() for leaf in own]
+            gradients = torch.autograd.grad(penalty, leaves, allow_unused=True)
+        self.objective.train()
+        return math.fsum(float(g.double().square().sum()) for g in gradients if g is not None) ** 0.5
 
     @torch.no_grad
     def finish(self) -> None:
@@ -221,6 +250,7 @@ class Training:
             "epoch": self.epoch,
             "batch": self.batch,
             "history": self.history,
+            "opening": self.opening,
             "sums": {k: float(v) for k, v in self.sums.items()},
             "counts": self.counts,
             "seconds": self.seconds,
@@ -237,7 +267,17 @@ class Training:
             if optimizer:
                 optimizer.load_state_dict(content)
         self.epoch, self.batch, self.history = state["epoch"], state["batch"], state["history"]
+        self.opening = state["opening"]
         self.sums, self.counts, self.seconds = state["sums"], state["counts"], state["seconds"]
         torch.set_rng_state(state["random"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"])
+
+
+def _leaves(posterior: Distribution) -> tuple[Distribution, list[torch.Tensor]]:
+    """The same posterior of parameters of its own, and these, to be differentiated by."""
+    if isinstance(posterior, Independent):
+        leaves = [posterior.mean.detach().requires_grad_(), posterior.stddev.detach().requires_grad_()]
+        return Independent(Normal(*leaves, validate_args=False), 1), leaves
+    leaf = (posterior.logits if isinstance(posterior, Simplex) else posterior.mean).detach().requires_grad_()
+    return type(posterior)(leaf), [leaf]

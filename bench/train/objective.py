@@ -62,9 +62,9 @@ class Objective(nn.Module):
             return labelled(prior, self.labelled_share, self.autoencoder.classes)
         return prior
 
-    def encode(self, batch: Batch) -> Encoded:
-        """Posteriors and their codes; the label is a code too where the decoder reads it."""
-        posteriors = self.autoencoder.encode(batch.x)
+    def encode(self, batch: Batch, posteriors: dict[str, Distribution] | None = None) -> Encoded:
+        """Posteriors, unless they are given, and their codes; the label is a code too where the decoder reads it."""
+        posteriors = self.autoencoder.encode(batch.x) if posteriors is None else posteriors
         codes = {name: posterior.rsample() for name, posterior in posteriors.items()}
         if "label" in self.settings.decoder:
             codes["label"] = one_hot(batch.y, self.autoencoder.classes).to(batch.x.dtype)

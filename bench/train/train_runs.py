@@ -182,6 +182,7 @@ def record(
         "epoch": training.epoch if training else 0,
         "hashes": (training.hashes if training else {}) | hashes,
         "facts": training.facts() if training else {},
+        "opening": training.opening if training else None,
         "seconds": round(training.seconds if training else time.monotonic() - started, 3),
         **provenance.describe(device),
     }

@@ -5,11 +5,12 @@ import pandas as pd
 import torch
 import yaml
 
-from bench.config import runs
 from bench.config.reading import load
 from bench.data import datasets
 from bench.evaluate.decoded_grids import pictures
-from bench.records import collect, whole_files
+from bench.records import whole_files
+from bench.records.collect import collect
+from bench.records.freshness import Results, measurement_versions, training_version
 from bench.train.autoencoder import Autoencoder
 
 CONFIG = {
@@ -50,14 +51,12 @@ def write(folder, seeds=3, codes=True, referees=False, **changes):
     (folder / "config").mkdir(parents=True, exist_ok=True)
     path = folder / "config" / "tiny.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
-    config = load(path)
-    results = folder / "results" / "tiny"
+    results = Results(load(path), folder / "results")
     dataset = datasets.load("digits")
-    for run in runs.expand(config):
-        _write_run(run, results / "runs" / run.id, dataset, codes and run.seed == 0, referees)
-    table = collect.table(config, runs.expand(config), results)
-    whole_files.write(results / "metrics.csv", table.to_csv(index=False))
-    return path, results / "metrics.csv"
+    for run in results.runs:
+        _write_run(run, results.path(run), dataset, codes and run.seed == 0, referees)
+    collect(results)
+    return path, results.folder / "metrics.csv"
 
 
 def _write_run(run, folder, dataset, codes, referees):
@@ -70,23 +69,25 @@ def _write_run(run, folder, dataset, codes, referees):
     offset = MEANS.get(run.method, 0)
     rows = []
     if status == "ok":
-        rows.append(_row("reconstruction", 40 - offset / 20 + rng.normal(0, 0.1), 0.2, 300))
+        rows.append(_row("reconstruction", "reconstruction", 40 - offset / 20 + rng.normal(0, 0.1), 0.2, 300))
         if run.experiment == "likelihood":
-            rows.append(_row("log_likelihood", offset + rng.normal(0, 1.5), 2.0, 300))
-            rows.append(_row("sigma", 0.1668, None, None, "validation"))
+            rows.append(_row("likelihood", "log_likelihood", offset + rng.normal(0, 1.5), 2.0, 300))
+            rows.append(_row("likelihood", "sigma", 0.1668, None, None, "validation"))
         if referees:
             for i, name in enumerate(("energy", "ks")):
-                rows.append(_row(f"referee_{name}", 0.1 * (i + 1) + offset / 1e4, None, None))
-                rows.append(_row(f"referee_{name}_floor", 0.02, None, None))
+                rows.append(_row("latent", f"referee_{name}", 0.1 * (i + 1) + offset / 1e4, None, None))
+                rows.append(_row("latent", f"referee_{name}_floor", 0.02, None, None))
     record = {
-        "run": run.to_json(), "id": run.id, "version": "0123456789abcdef-feedface", "status": status,
-        "reason": reason, "epoch": 3, "hashes": {}, "facts": {"backend": "dense", "parameters": 100},
+        "run": run.to_json(), "id": run.id, "version": training_version(run), "status": status,
+        "reason": reason, "epoch": 3, "hashes": {"model": "ab" * 32},
+        "opening": None, "facts": {"backend": "dense", "parameters": 100},
         "seconds": 10.0 + offset / 100 + run.seed, "commit": "c0ffee" * 6, "dirty": False, "device": "cpu",
         "machine": "A machine", "threads": 1, "peak_memory_mb": 300, "versions": {"torch": "2"}, "host": "h",
         "slurm_job": None,
     }  # fmt: skip
     whole_files.write_json(folder / "record.json", record)
-    whole_files.write_json(folder / "metrics.json", {"version": "1", "status": status, "reason": reason, "rows": rows})
+    metrics = {"model": "ab" * 32, "status": status, "reason": reason, "versions": measurement_versions(run)}
+    whole_files.write_json(folder / "metrics.json", metrics | {"failed": {}, "rows": rows})
     if status == "ok":
         history = pd.DataFrame({"epoch": [1, 2, 3, 4], "reconstruction": 50 / np.arange(1, 5) + rng.random(4)})
         whole_files.write(folder / "history.csv", history.to_csv(index=False))
@@ -96,9 +97,19 @@ def _write_run(run, folder, dataset, codes, referees):
             with torch.no_grad():
                 posterior = model.encode(dataset.test.x[:])["z"].mean
             arrays = pictures(model, dataset, {"z": posterior})
+            classes = dataset.test.y.numpy().astype(np.uint8)
             samples = np.random.default_rng(0).integers(0, 255, (40, 64), np.uint8)
-            np.savez_compressed(folder / "codes.npz", test_z=posterior.numpy(), samples=samples, **arrays)
+            np.savez_compressed(
+                folder / "codes.npz", test_z=posterior.numpy(), test_classes=classes, samples=samples, **arrays
+            )
 
 
-def _row(metric, value, standard_error, n, split="test"):
-    return {"metric": metric, "value": value, "standard_error": standard_error, "n": n, "split": split}
+def _row(protocol, metric, value, standard_error, n, split="test"):
+    return {
+        "protocol": protocol,
+        "metric": metric,
+        "value": value,
+        "standard_error": standard_error,
+        "n": n,
+        "split": split,
+    }

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from bench.records.convergence import convergence
 
 from bench.config import reading
 from bench.config.reading import ConfigError, load
 from bench.config.runs import expand
 from bench.config.schema import TUNING
 from bench.figures.curves import with_defaults
-from bench.records.convergence import convergence
 from bench.records.freshness import read
 from bench.tables.costs import cost_table, milestones, time_to
 from bench.tables.tuning import chosen_settings, ledger, main, stability_table, tuned_table

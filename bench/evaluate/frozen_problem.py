@@ -1,0 +1,123 @@
+"""A small problem that never changes, and what every protocol gives on it: `python -m bench.evaluate.frozen_problem`.
+
+Three tiny models, stored in `frozen_problem.safetensors`, and images that are made by a formula. The numbers stand
+for the versions of the measurements (`bench.records.protocol_versions`). `--train` makes the models anew, which is
+another problem, and makes every measurement one of an older version.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from bench.config.runs import Run
+from bench.config.schema import Settings
+from bench.data.datasets import Dataset, Split
+from bench.evaluate.baseline_rows import CONTROLS
+from bench.evaluate.measure_runs import arrays
+from bench.evaluate.protocols import EVALUATIONS
+from bench.evaluate.trained_run import Trained
+from bench.records.freshness import PICTURES
+from bench.train.loop import Training
+
+MODELS = Path(__file__).with_suffix(".safetensors")
+SIDE, CLASSES = 4, 4
+SPLITS = {"train": 800, "validation": 6000, "test": 600}
+COMMON = {
+    "dataset": "digits", "width": 8, "depth": 1, "epochs": 2, "batch_size": 100, "deterministic": True,
+    "optimizers": {"reconstruction": {"lr": 0.01}}, "regularizer": "mmd",
+}  # fmt: skip
+STYLE = {"z": {"dim": 2}}
+# Each model with the protocols that it is measured by; every protocol is measured on one of them.
+PROBLEMS = {
+    "density": (
+        {"latents": STYLE, "decoder": ["z"], "encoder": "gaussian", "regularizer": "kl",
+         "parzen_samples": [2000, 10_000]},
+        ("reconstruction", "likelihood", "latent", "decomposition", "ais"),
+    ),
+    "classes": (
+        {"latents": {"y": {"head": "categorical", "prior": "one_hot", "dim": CLASSES}, **STYLE}, "decoder": ["y", "z"],
+         "labels": 40, "terms": ["reconstruction", "regularization", "classification"], "batch_norm": "encoder"},
+        ("classification", "clustering", "probes"),
+    ),
+    "petals": (
+        {"latents": {"z": {"dim": 2, "prior": "petals", "settings": {"components": CLASSES}}}, "decoder": ["z"]},
+        ("components",),
+    ),
+}  # fmt: skip
+
+
+@cache
+def dataset() -> Dataset:
+    """4 x 4 images of four classes: blurred bars with noise, from numpy's frozen legacy generator (NEP 19)."""
+    rng = np.random.RandomState(0)
+
+    def split(n: int) -> Split:
+        y = rng.randint(CLASSES, size=n)
+        bar = np.zeros((n, SIDE, SIDE))
+        even, line = y % 2 == 0, y // 2 + rng.randint(2, size=n)
+        bar[np.arange(n)[even], line[even]] = 1
+        bar[np.arange(n)[~even], :, line[~even]] = 1
+        x = np.clip(0.15 + 0.6 * bar * rng.uniform(0.6, 1.2, (n, 1, 1)) + 0.08 * rng.normal(size=bar.shape), 0, 1)
+        return Split(torch.tensor(x.reshape(n, -1), dtype=torch.float32), torch.tensor(y, dtype=torch.int64))
+
+    parts = {name: split(n) for name, n in SPLITS.items()}
+    pixels = SIDE**2
+    return Dataset(
+        "frozen", (1, SIDE, SIDE), CLASSES, parts["train"], parts["validation"], "frozen", (),
+        torch.zeros(pixels), torch.ones(pixels), parts["test"],
+    )  # fmt: skip
+
+
+def runs() -> Iterator[tuple[str, Run, tuple[str, ...]]]:
+    """The models: name, run and protocols."""
+    for name, (settings, protocols) in PROBLEMS.items():
+        yield name, Run("frozen", name, 0, Settings.model_validate(COMMON | settings)), protocols
+
+
+def numbers() -> dict[str, dict[str, float]]:
+    """What each protocol gives, by its name and metric; of pictures, the means and mean squares of the arrays."""
+    found: dict[str, dict[str, float]] = {}
+    weights = load_file(MODELS)
+    for name, run, protocols in runs():
+        with tempfile.TemporaryDirectory() as folder:
+            own = {k.removeprefix(f"{name}/"): v for k, v in weights.items() if k.startswith(f"{name}/")}
+            save_file(own, Path(folder) / "model.safetensors")
+            trained = Trained(run, dataset(), Path(folder))
+            for protocol in protocols:
+                found[protocol] = {f"{m.metric} {m.split}": m.value for m in EVALUATIONS[protocol](trained)}
+            for key, array in arrays(trained).items():
+                values = array.astype(np.float64)
+                own = found.setdefault(PICTURES, {})
+                own[f"{name}/{key} mean"], own[f"{name}/{key} square"] = values.mean(), np.square(values).mean()
+    settings = {name: run.settings for name, run, _ in runs()}
+    for kind, measure in CONTROLS.items():
+        of = settings["density" if kind == "likelihood" else "classes"]
+        found[f"baseline_{kind}"] = {
+            f"{control}: {m.metric} {m.split}": m.value for control, rows in measure(of, dataset(), 0) for m in rows
+        }
+    return {name: {k: float(f"{v:.6g}") for k, v in own.items()} for name, own in found.items()}
+
+
+def train() -> None:
+    """Make the models, and write their file."""
+    weights = {}
+    for name, run, _ in runs():
+        training = Training(run, Dataset(**vars(dataset())))
+        for _ in range(run.settings.epochs):
+            training.run_epoch(lambda count: None, lambda: False)
+        weights |= {f"{name}/{k}": v for k, v in training.weights().items()}
+    save_file(weights, MODELS)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    if "--train" in sys.argv:
+        train()
+    print(json.dumps(numbers(), sort_keys=True))

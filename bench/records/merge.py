@@ -1,0 +1,119 @@
+"""Join result sets of the same config that were run on several machines: other seeds, other methods."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.records import packing, result_set
+from bench.records.result_set import Damaged
+
+
+class Contradiction(ValueError):
+    """Two sets say different things of the same; a line for each."""
+
+
+def _differences(a: dict, b: dict, where: str) -> list[str]:
+    """What two lines of the same run disagree in."""
+    if ("baseline" in a) != ("baseline" in b):
+        return [f"{a['id']}: a method in one set, a baseline in the other ({where})"]
+    if "baseline" in a:
+        first, second = a["baseline"]["version"], b["baseline"]["version"]
+        found = [] if first == second else [f"{a['id']}: measured by other code ({first}, {second}; {where})"]
+    else:
+        found = _of_trainings(a["record"], b["record"], a["id"], where)
+    if found:
+        return found
+    rows = [{(r["metric"], r["split"]): r for r in line["metrics"]["rows"]} for line in (a, b)]
+    for name in sorted(rows[0].keys() & rows[1].keys()):
+        first, second = rows[0][name], rows[1][name]
+        if first != second:
+            found.append(f"{a['id']}: {name[0]} is {first['value']!r} and {second['value']!r} ({where})")
+    if not found and a["metrics"] != b["metrics"]:
+        found.append(f"{a['id']}: measured by other protocols ({where})")
+    return found
+
+
+def _of_trainings(a: dict, b: dict, run: str, where: str) -> list[str]:
+    code, data = zip(*(record["version"].split("-") for record in (a, b)), strict=True)
+    if data[0] != data[1]:
+        return [f"{run}: other data ({data[0]}, {data[1]}; {where})"]
+    if a["run"] != b["run"]:
+        return [f"{run}: other settings ({where})"]
+    if code[0] != code[1]:
+        return [f"{run}: other code ({code[0]}, {code[1]}; {where})"]
+    if a["status"] != b["status"]:
+        return [f"{run}: {a['status']} and {b['status']} ({where})"]
+    if a["hashes"] != b["hashes"]:
+        names = sorted(k for k in {*a["hashes"], *b["hashes"]} if a["hashes"].get(k) != b["hashes"].get(k))
+        return [f"{run}: trained twice, to other {', '.join(names)} ({where})"]
+    return []
+
+
+def merge(sources: Sequence[Path], output: Path) -> str:
+    """Write the union of result sets into `output`, and say what was joined.
+
+    A run that several have must be the same in all. Of each cell the arrays of its first finished seed are kept.
+
+    Raises:
+        Contradiction: they are of other configs, code or data, or disagree about a run. Damaged: one is no result set.
+    """
+    lines: dict[str, dict] = {}
+    whose: dict[str, Path] = {}
+    wrong, histories, arrays, said = [], {}, {}, []
+    names = {}
+    for source in sources:
+        own = result_set.runs(source)
+        if not own:
+            raise Damaged(f"{source}: no result set; expected {', '.join(result_set.FILES)}")
+        names[source] = _name(source)
+        new = 0
+        for line in own:
+            if line["id"] in lines:
+                wrong += _differences(lines[line["id"]], line, f"{whose[line['id']]}, {source}")
+            else:
+                lines[line["id"]], whose[line["id"]], new = line, source, new + 1
+        said.append(f"{source}: {len(own)} runs, {new} of them new")
+        histories |= {run: rows for run, rows in result_set.history(source).items() if whose.get(run) == source}
+        arrays |= {
+            name: a for name, a in result_set.arrays(source).items() if whose.get(name.rpartition("/")[0]) == source
+        }
+    if len(set(names.values())) > 1:
+        wrong.insert(0, f"other configs: {', '.join(f'{s} is of {n}' for s, n in names.items())}")
+    wrong += _mixed(lines)
+    if wrong:
+        raise Contradiction("\n".join(wrong))
+    first = _first_finished(lines.values())
+    arrays = {name: array for name, array in arrays.items() if name.rpartition("/")[0] in first}
+    with packing.packing(output):
+        files = packing.packed(lines.values(), histories, arrays, next(iter(names.values())))
+        packing.replace(output, files)
+    return "\n".join([*said, f"{output}: {len(lines)} runs"])
+
+
+def _name(source: Path) -> str:
+    """The config that a set says it is of."""
+    path = result_set.place(source, "README.md")
+    try:
+        return path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    except (OSError, IndexError, UnicodeDecodeError):
+        raise Damaged(f"{path}: expected the name of a config in its first line") from None
+
+
+def _mixed(lines: dict[str, dict]) -> list[str]:
+    """The cells whose seeds are of other code or data, a line for each: a table must not average them."""
+    found, wrong = {}, []
+    for run, line in sorted(lines.items(), key=lambda item: result_set.key(item[0])):
+        if "record" in line:
+            cell = run.rpartition("/")[0]
+            version = line["record"]["version"]
+            other, before = found.setdefault(cell, (run, version))
+            if version != before:
+                wrong.append(f"{run}: of other code or data than {other} ({version}, {before})")
+    return wrong
+
+
+def _first_finished(lines) -> set[str]:
+    first: dict[str, str] = {}
+    for line in sorted(lines, key=lambda line: result_set.key(line["id"])):
+        if "record" in line and line["record"]["status"] == "ok":
+            first.setdefault(line["id"].rpartition("/")[0], line["id"])
+    return set(first.values())

@@ -1,0 +1,178 @@
+"""A result set as git keeps it: numbers, not pictures. All that tables, figures and pages are made of. Free of torch.
+
+| file | what it holds |
+|---|---|
+| `metrics.csv` | a measurement a line: run, protocol, metric, value, error (over n images), n, split, current |
+| `runs.jsonl` | a run a line, sorted: record (settings, status, provenance, evidence) and state of its measurements |
+| `history.csv` | an epoch of a run a line: the mean of each term |
+| `arrays.npz` | of a cell's first finished seed: images as bytes, codes as float16, by `<run>/<name>` |
+| `README.md` | what the set is, in words |
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+FILES = ("metrics.csv", "runs.jsonl", "history.csv", "arrays.npz", "README.md")
+COLUMNS = ("run", "protocol", "metric", "value", "error", "n", "split", "current")
+OF_RUN = ("epoch", "commit", "dirty", "device", "machine", "threads", "seconds", "peak_memory_mb")
+COMMITTED = ".packed"  # a whole set of new files; what it holds is true, wherever the move of them has come to
+
+
+class Damaged(ValueError):
+    """A file of a result set is not what was written; the message names it."""
+
+
+def key(run: str) -> tuple:
+    """The place of a run in the set: by name, numbers in it by size."""
+    return tuple((part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", run))
+
+
+def place(folder: Path, name: str) -> Path:
+    """Where a file of the set is: in its folder, or still among those that are being moved there."""
+    committed = folder / COMMITTED / name
+    return committed if committed.exists() else folder / name
+
+
+def runs(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a set, each with its measurements as `metrics["rows"]`; none where there is no set.
+
+    Raises:
+        Damaged: a file is not what was written.
+    """
+    path = place(folder, "runs.jsonl")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise Damaged(f"{path}: cannot be read ({error})") from None
+    found: dict[str, dict] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            content = json.loads(line)
+            content["metrics"]["rows"] = []
+            found[content["id"]] = content
+        except (ValueError, KeyError, TypeError):
+            raise Damaged(f"{path}:{number}: expected a run, found {line[:60]!r}") from None
+    for run, row in measurements(folder):
+        if run not in found:
+            raise Damaged(f"{place(folder, 'metrics.csv')}: run {run!r} is not in {path}")
+        found[run]["metrics"]["rows"].append(row)
+    return list(found.values())
+
+
+def measurements(folder: Path) -> Iterator[tuple[str, dict]]:
+    """Each line of metrics.csv: its run, and the measurement.
+
+    Raises:
+        Damaged: the file is not what was written; the message has the line.
+    """
+    path = place(folder, "metrics.csv")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Damaged(f"{path}: cannot be read ({error})") from None
+    if not lines or tuple(lines[0]) != COLUMNS:
+        found = ", ".join(lines[0] if lines else [])
+        raise Damaged(f"{path}:1: expected the columns {', '.join(COLUMNS)}, found {found[:80]!r}")
+    for number, fields in enumerate(lines[1:], 2):
+        try:
+            run, protocol, metric, value, error, n, split, current = fields
+            row = {
+                "protocol": protocol,
+                "metric": metric,
+                "value": _finite(value),
+                "standard_error": _finite(error) if error else None,
+                "n": int(n) if n else None,
+                "split": split,
+                "current": {"0": False, "1": True}[current],
+            }
+        except (ValueError, KeyError):
+            raise Damaged(f"{path}:{number}: expected a measurement, found {','.join(fields)[:80]!r}") from None
+        yield run, row
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError(text)
+    return value
+
+
+def history(folder: Path) -> dict[str, list[dict[str, float]]]:
+    """The epochs of each run, by its id: the mean of each term.
+
+    Raises:
+        Damaged: the file is not what was written.
+    """
+    path = place(folder, "history.csv")
+    if not path.exists():
+        return {}
+    found: dict[str, list[dict[str, float]]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                run = row.pop("run")
+                found.setdefault(run, []).append({k: float(v) for k, v in row.items() if v})
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise Damaged(f"{path}: not the history of runs ({error})") from None
+    return found
+
+
+def arrays(folder: Path, run: str | None = None) -> dict[str, np.ndarray]:
+    """The stored arrays of a run by name, or of all by `<run>/<name>`; none where there are none.
+
+    Raises:
+        Damaged: the file is not what was written.
+    """
+    path = place(folder, "arrays.npz")
+    if not path.exists():
+        return {}
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if run is None:
+                return dict(archive)
+            return {name.removeprefix(f"{run}/"): archive[name] for name in archive.files if name.startswith(f"{run}/")}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise Damaged(f"{path}: not a whole file of arrays ({error})") from None
+
+
+BLANK = dict.fromkeys(("protocol", "metric", "value", "standard_error", "n", "split"))
+
+
+def tidy(folder: Path) -> Iterator[dict[str, Any]]:
+    """A row for each run and measurement, with all that is known of the run: what tables and figures are made of.
+
+    A run without measurements has one row, whose metric is None.
+
+    Raises:
+        Damaged: a file of the set is not what was written.
+    """
+    for line in runs(folder):
+        record, metrics = line.get("record") or {}, line["metrics"]
+        of = record.get("run") or line["baseline"]
+        version = record.get("version") or line["baseline"]["version"]
+        base = {
+            "experiment": of["experiment"],
+            "method": of["method"],
+            "seed": of["seed"],
+            "status": metrics["status"],
+            "reason": metrics["reason"],
+            "run": line["id"],
+            "version": version,
+            "data": version.partition("-")[2],
+            "backend": record.get("facts", {}).get("backend", ""),
+            "versions": " ".join(f"{k}={v}" for k, v in record.get("versions", {}).items()),
+            "current": line["current"],
+            **{name: record.get(name) for name in OF_RUN},
+        }
+        for row in metrics["rows"] or [BLANK]:
+            yield base | row

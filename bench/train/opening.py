@@ -1,0 +1,77 @@
+"""What a training begins with, as its record keeps it: the evidence by which later code is held to the same numbers."""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from bench.train.loop import Training
+
+STEPS = 12  # whose losses are kept
+IMAGES = 256  # of the validation split
+# Largest relative difference of the same code on other processors, with other orders of sums and numbers of threads,
+# was 2e-6 in float32 and 2e-3 in bfloat16; see docs/reliability.md for how it was measured.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+
+
+def probe(training: "Training", batch) -> dict[str, float]:
+    """Numbers of the model after its first steps that losses do not show; leaves everything as it was.
+
+    The penalty's gradient, the terms on validation images in evaluation mode, each optimizer's rate averaged over
+    the epochs to come, and what a regularizer that is fitted at the end would sample if it were fitted now.
+    """
+    objective, found = training.objective, {}
+    with torch.random.fork_rng(devices=["cuda"] if training.device.type == "cuda" else []):
+        torch.manual_seed(0)
+        found["gradient_norm"] = training.gradient_norm(batch)
+        objective.eval()
+        with torch.no_grad():
+            held_out = training.held_out(IMAGES)
+            encoded = objective.encode(held_out)
+            for term in training.settings.terms:
+                if term in ("reconstruction", "regularization", "separation"):
+                    found[f"validation {term}"] = float(getattr(objective, term)(held_out, encoded))
+            grouped = objective.grouped(held_out, encoded)
+        for i, (regularizer, codes, _) in enumerate(grouped):
+            if type(regularizer).fit is not Regularizer.fit:
+                fitted = copy.deepcopy(regularizer)
+                fitted.requires_grad_(True).fit(codes)
+                sample = fitted.sample(IMAGES).double()
+                found[f"fit {i} mean"], found[f"fit {i} square"] = float(sample.mean()), float(sample.square().mean())
+        objective.train()
+    for name, rates in training.rates().items():
+        found[f"rate {name}"] = math.fsum(rates) / len(rates)
+    return {name: float(f"{value:.9g}") for name, value in found.items()}
+
+
+class Comparison(NamedTuple):
+    """The largest relative difference of two openings, and the first place that differs by more than is allowed."""
+
+    difference: float
+    where: str | None
+
+
+def compare(old: Mapping, new: Mapping, precision: str) -> Comparison:
+    """An opening that a record holds against the one that the present code gives."""
+    allowed, largest, first = TOLERANCE[precision], 0.0, None
+    numbers = []
+    for t in range(STEPS):
+        for term in sorted({*old["losses"], *new["losses"]}):
+            a, b = (opening["losses"].get(term, []) for opening in (old, new))
+            if t < max(len(a), len(b)):
+                numbers.append((f"step {t + 1}, {term}", a[t : t + 1], b[t : t + 1]))
+    for name in sorted({*old["after"], *new["after"]}):
+        numbers.append((name, *([o["after"][name]] if name in o["after"] else [] for o in (old, new))))
+    for where, a, b in numbers:
+        if not a or not b:
+            return Comparison(math.inf, first or f"{where}: {'new' if b else 'gone'}")
+        difference = abs(a[0] - b[0]) / max(abs(a[0]), abs(b[0]), 1e-3)
+        largest = max(largest, difference)
+        if difference > allowed and first is None:
+            first = f"{where}: {a[0]:.6g} then, {b[0]:.6g} now"
+    return Comparison(largest, first)

@@ -1,0 +1,135 @@
+"""Is a result of older code still true? The opening of its training is repeated and held against its record's.
+
+The same within `opening.TOLERANCE`: the record gets the present version, and keeps the evidence. Different: it is
+stale, and the first step and term that differ are named. There is no other way in.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import torch
+
+from bench.config.runs import Run
+from bench.data import datasets
+from bench.records import provenance, whole_files
+from bench.records.freshness import Results, training_version
+from bench.records.locks import run_lock
+from bench.train import opening
+from bench.train.loop import Diverged, Stopped, Training
+from bench.train.objective import Unsupported
+
+
+class Verdict(NamedTuple):
+    """What verifying a run has found: "current", "same" as its record, or "stale", and why."""
+
+    run: str
+    word: str
+    reason: str
+    difference: float | None = None
+
+
+@lru_cache(maxsize=2)
+def _dataset(name: str, root: str | None, normalisation: str) -> datasets.Dataset:
+    return datasets.load(name, root, normalisation)
+
+
+def replay(run: Run) -> dict:
+    """The opening that the present code gives, of a run that is trained no further.
+
+    Raises:
+        Unsupported, Diverged: as the training would.
+    """
+    seen = _dataset(run.settings.dataset, run.data_root, run.settings.normalisation)
+    training = Training(run, datasets.Dataset(**vars(seen)))
+    try:
+        training.run_epoch(lambda count: None, lambda: bool(training.opening["after"]))
+    except Stopped:
+        pass
+    except Diverged:
+        if not training.opening["losses"]:
+            raise
+    return training.opening
+
+
+def verify_run(run: Run, record: dict | None) -> Verdict:
+    """Hold a record against the present code and data."""
+    torch.set_num_threads(1)
+    if record is None:
+        return Verdict(run.id, "stale", "no record that is whole and of this form")
+    now = training_version(run)
+    if record["version"] == now:
+        return Verdict(run.id, "current", "")
+    if record["version"].split("-")[1] != now.split("-")[1]:
+        return Verdict(run.id, "stale", f"other data: {record['version'].split('-')[1]} then, {now.split('-')[1]} now")
+    old = record.get("opening")
+    try:
+        new = replay(run)
+    except Unsupported as error:
+        if record["status"] == "unsupported" and record["reason"] == str(error):
+            return Verdict(run.id, "same", "", 0.0)
+        return Verdict(run.id, "stale", f"{record['status']} then, unsupported now: {error}")
+    if not old or not old["losses"]:
+        return Verdict(run.id, "stale", "its record holds no opening to compare with")
+    found = opening.compare(old, new, run.settings.precision)
+    return Verdict(run.id, "stale" if found.where else "same", found.where or "", found.difference)
+
+
+def accept(results: Results, run: Run, verdict: Verdict) -> None:
+    """Give the record of a run the present version, with the evidence for it."""
+    commit, dirty = provenance.commit()
+    with run_lock(results.path(run)):
+        record = results.record(run)
+        evidence = {
+            "commit": commit,
+            "dirty": dirty,
+            "difference": verdict.difference,
+            "machine": provenance.processor(),
+            "torch": provenance.versions()["torch"],
+            "version": record["version"],
+        }
+        new = record | {"version": training_version(run), "evidence": evidence}
+        whole_files.write_json(results.path(run, "record.json"), new)
+
+
+def verify(results: Results, runs: list[Run], jobs: int = 1, say: Callable[[str], None] = print) -> list[Verdict]:
+    """Verify every run that has a record, a run of each cell first; the others of a cell that differs are stale too.
+
+    Records that come to the same are written; `say` gets a line for each run that was repeated, with the time left.
+    """
+    started, found, differ = time.monotonic(), [], {}
+    known = [(run, results.record(run)) for run in runs]
+    known = [(run, record) for run, record in known if record is not None]
+    old = [pair for pair in known if pair[1]["version"] != training_version(pair[0])]
+    found += [Verdict(run.id, "current", "") for run, record in known if record["version"] == training_version(run)]
+    firsts = list({run.cell: (run, record) for run, record in reversed(old)}.values())
+    seen = {run.id for run, _ in firsts}
+    done = 0
+    for batch in (firsts, [pair for pair in old if pair[0].id not in seen]):
+        todo = [(run, record) for run, record in batch if run.cell not in differ]
+        for run, _ in batch:
+            if run.cell in differ:
+                found.append(Verdict(run.id, "stale", f"like {differ[run.cell].run}: {differ[run.cell].reason}"))
+        for run, verdict in _verified(todo, jobs):
+            done += 1
+            if verdict.word == "same":
+                accept(results, run, verdict)
+            else:
+                differ.setdefault(run.cell, verdict)
+            left = (time.monotonic() - started) / done * (len(old) - done)
+            size = "" if verdict.difference is None else f" (largest difference {verdict.difference:.1e})"
+            say(f"{run.id}: {verdict.word}{size}{f', {verdict.reason}' if verdict.reason else ''}; {left:.0f} s left")
+            found.append(verdict)
+    return found
+
+
+def _verified(pairs: list[tuple[Run, dict]], jobs: int) -> Iterator[tuple[Run, Verdict]]:
+    if jobs == 1 or len(pairs) < 4:
+        yield from ((run, verify_run(run, record)) for run, record in pairs)
+        return
+    runs, records = zip(*pairs, strict=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from zip(runs, pool.map(verify_run, runs, records), strict=True)
