@@ -9,6 +9,7 @@ import sys
 from snakemake.utils import min_version
 
 from bench.config.reading import ConfigError
+from bench.door.mistakes import refusals
 from bench.records.snakemake_jobs import Jobs
 from bench.records.whole_files import DiskFull
 
@@ -40,6 +41,8 @@ container: "latentbench.sif"
 
 onstart:
     JOBS.hold()
+    for path in refusals(JOBS.folder):
+        path.unlink()  # what was wrong may be mended
 
 
 wildcard_constraints:
@@ -80,7 +83,7 @@ rule train:
         "train {wildcards.batch}"
     # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "exec python -m bench.train.train_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
+        "exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule evaluate:
@@ -102,8 +105,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "exec python -m bench.evaluate.measure_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
-        " > {log:q} 2>&1"
+        "exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule controls:
@@ -118,10 +120,9 @@ rule controls:
         runtime=60,
     params:
         config=CONFIG,
-        # Not an output: Snakemake would delete it, with the rows that are still up to date.
-        rows=f"{OUT}/controls.json",
+    # The rows are no output: Snakemake would delete them, with those that are still up to date.
     shell:
-        "python -m bench.evaluate.baseline_rows {params.config:q} {params.rows:q} --threads {threads} > {log:q} 2>&1"
+        "exec python -m bench evaluate {params.config:q} --controls --threads {threads} --log {log:q}"
 
 
 rule collect:
@@ -138,7 +139,7 @@ rule collect:
     params:
         config=CONFIG,
     shell:
-        "python -m bench.records.collect {params.config:q} {output.metrics:q} > {log:q} 2>&1"
+        "exec python -m bench collect {params.config:q} --log {log:q}"
 
 
 rule tune:
@@ -149,9 +150,8 @@ rule tune:
         f"{OUT}/logs/tune.log",
     params:
         config=CONFIG,
-        ledger=f"{OUT}/tables/tuning_ledger.csv",
     shell:
-        "python -m bench.tables.tuning {params.config:q} {params.ledger:q} 2>&1 | tee {log:q}"
+        "exec python -m bench tune {params.config:q} --judge --log {log:q}"
 
 
 rule report:
@@ -169,4 +169,4 @@ rule report:
     params:
         config=CONFIG,
     shell:
-        "python -m bench.report.page {params.config:q} {input.metrics:q} {output.page:q} --jobs {threads} > {log:q} 2>&1"
+        "exec python -m bench report {params.config:q} --jobs {threads} --log {log:q}"

@@ -1,4 +1,4 @@
-"""Measure trained runs: `python -m bench.evaluate.measure_runs JOB.json|CONFIG.yaml [likelihood/mmd ...]`.
+"""Measure trained runs.
 
 Each run ends in `metrics.json`, and in `codes.npz`: its codes and samples, for figures and for
 metrics that are thought of later.
@@ -6,7 +6,6 @@ metrics that are thought of later.
 
 import contextlib
 import io
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.config.runs import Run, select
+from bench.config.runs import Run
 from bench.config.streams import stream
 from bench.data import datasets
 from bench.data.sources import DataError
@@ -23,9 +22,8 @@ from bench.evaluate.decoded_grids import as_bytes, pictures
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
 from bench.records import locks, whole_files
-from bench.records.freshness import TIMING, evaluation_version, read, training_version
+from bench.records.freshness import TIMING, Results, evaluation_version, training_version
 from bench.records.provenance import machine
-from bench.train import stage
 
 SHOWN = 400  # decoded samples and reconstructions kept for figures
 
@@ -77,33 +75,26 @@ def store_codes(trained: Trained, folder: Path) -> None:
     whole_files.write(folder / "codes.npz", buffer.getvalue())
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0 when each run is measured, 2 for a bad config."""
-    parser = stage.parser(__doc__, "written when every run is measured", "measure again what is up to date")
-    arguments = parser.parse_intermixed_args(argv)
-    device = stage.device(arguments)
+def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: bool = False) -> dict[str, str]:
+    """The status of each run after measuring those that are stale, or with `force` all of them.
 
-    def work() -> dict[str, str]:
-        config, runs, results = read(arguments.job)
-        loaded: dict = {}
-        statuses = {}
-        for run in select(runs, arguments.select):
-            folder = results / "runs" / run.id
-            with locks.run_lock(folder):
-                record = whole_files.read_json(folder / "record.json")
-                if record is None or record["version"] != training_version(run):
-                    raise NotTrained(f"{run.id}: not trained by the present code; run bench.train first")
-                old = whole_files.read_json(folder / "metrics.json")
-                if arguments.force or not old or old["version"] != evaluation_version(run):
-                    old = measure(run, record, folder, loaded, config.data_root, device)
-                statuses[run.id] = old["status"]
-        return statuses
-
-    try:
-        return stage.carry_out(work, arguments.done)
-    except NotTrained as error:
-        print(error, file=sys.stderr)
-        return 1
+    Raises:
+        NotTrained: a run has no model of the present code.
+        LockHeld: another process works on a run.
+    """
+    loaded: dict = {}
+    statuses = {}
+    for run in runs:
+        folder = results.path(run)
+        with locks.run_lock(folder):
+            record = whole_files.read_json(folder / "record.json")
+            if record is None or record["version"] != training_version(run):
+                raise NotTrained(f"{run.id}: not trained by the present code; run `latentbench train` first")
+            old = whole_files.read_json(folder / "metrics.json")
+            if force or not old or old["version"] != evaluation_version(run):
+                old = measure(run, record, folder, loaded, results.config.data_root, device)
+            statuses[run.id] = old["status"]
+    return statuses
 
 
 def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None, device: str) -> dict:
@@ -133,7 +124,3 @@ def measure(run: Run, record: dict, folder: Path, loaded: dict, root: str | None
     whole_files.write_json(folder / "metrics.json", content)
     print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
     return content
-
-
-if __name__ == "__main__":
-    sys.exit(main())

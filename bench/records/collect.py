@@ -1,22 +1,17 @@
-"""Gather every run's numbers in one tidy table: `python -m bench.records.collect CONFIG.yaml|JOB.json METRICS.csv`.
+"""Gather every run's numbers in one tidy table.
 
 One row for each run and metric. A run that failed, or that its method cannot do, has one row with no
 metric, its status and its reason: nothing is dropped in silence.
 """
 
-import argparse
-import io
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from bench.config.reading import ConfigError
 from bench.config.runs import Run
 from bench.config.schema import Config
 from bench.records import whole_files
 from bench.records.convergence import convergence
-from bench.records.freshness import read
 
 COLUMNS = (
     "preset", "experiment", "method", "seed", "metric", "value", "standard_error", "n", "split", "status",
@@ -70,22 +65,6 @@ def table(config: Config, runs: list[Run], results: Path) -> pd.DataFrame:
     return pd.DataFrame(content, columns=list(COLUMNS))
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job")
-    parser.add_argument("output", type=Path)
-    arguments = parser.parse_args(argv)
-    try:
-        config, runs, results = read(arguments.job)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    buffer = io.StringIO()
-    table(config, runs, results).to_csv(buffer, index=False)
-    whole_files.write(arguments.output, buffer.getvalue())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write(config: Config, runs: list[Run], results: Path, output: Path) -> None:
+    """The table as a CSV file."""
+    whole_files.write(output, table(config, runs, results).to_csv(index=False))
