@@ -44,15 +44,17 @@ def said(error: BaseException) -> tuple[str, int] | None:
     return None
 
 
+def _speak() -> None:
+    """A character that the terminal lacks ends no program; files and pipes get UTF-8 unless PYTHONIOENCODING is set."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            free = not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+            stream.reconfigure(encoding="utf-8" if free else None, errors="replace")
+
+
 def carry_out(command: click.Command, arguments: list[str] | None = None) -> int:
     """The exit status of a command line; what went wrong is said on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream.isatty():
-            stream.reconfigure(errors="replace")  # a character that the terminal lacks ends no program
-        elif "PYTHONIOENCODING" not in os.environ:
-            stream.reconfigure(encoding="utf-8")
-        else:
-            stream.reconfigure(errors="replace")
+    _speak()
     try:
         return command.main(arguments, prog_name="latentbench", standalone_mode=False) or 0
     except (click.Abort, KeyboardInterrupt):
