@@ -1,66 +1,50 @@
 # `make` sets everything up and runs the quick benchmark; `make test` sets everything up and runs the tests.
-# Other configs: `make run CONFIG=config/mnist.yaml`. Everything lives in .venv; nothing else is touched.
+# Everything lives in .venv; nothing else is touched. All but setting up is `latentbench`: see `latentbench --help`.
 
 PYTHON ?= python3
-CONFIG ?= config/quick.yaml
+CONFIG ?= quick
 # nproc counts OMP_NUM_THREADS for cores; here it would be the threads of one job.
 CORES  ?= $(shell env -u OMP_NUM_THREADS nproc)
-RESULTS = results/$(basename $(notdir $(CONFIG)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.DEFAULT_GOAL := quick
+.DEFAULT_GOAL := run
 
 # A stamp, so that a changed lock is the only thing that sets up again.
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirements.lock)"
 	.venv/bin/uv pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	touch $@
 
 .PHONY: setup
 setup: .venv/ready
 
-# The pipeline, quiet but for a line for each finished job; the report's last lines name the files and print the table.
 .PHONY: run
 run: .venv/ready
-	snakemake --configfile $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
-	@cat "$$(ls $(RESULTS)/tables/likelihood.md $(RESULTS)/tables/semi_supervised.md 2>/dev/null | head -n 1)"
-	@echo "tables:  $(RESULTS)/tables"
-	@echo "figures: $(RESULTS)/figures"
-	@echo "report:  $(RESULTS)/report.html"
+	@latentbench run $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
 
-.PHONY: quick
-quick: .venv/ready
-	@$(MAKE) --no-print-directory run CONFIG=config/quick.yaml
+.PHONY: quick full mnist
+quick full mnist: .venv/ready
+	@latentbench run $@ --cores $(CORES) $(SNAKEMAKE)
 
-.PHONY: mnist
-mnist: .venv/ready
-	@$(MAKE) --no-print-directory run CONFIG=config/mnist.yaml
-
-# What would run, and what it would cost, from the timings of earlier runs.
-.PHONY: plan
-plan: .venv/ready
-	@python -m bench.records.plan $(CONFIG)
+.PHONY: plan check
+plan check: .venv/ready
+	@latentbench $@ $(CONFIG)
 
 # The page, tables and figures from results that are there; trains nothing.
 .PHONY: report
 report: .venv/ready
-	@python -m bench.records.collect $(CONFIG) $(RESULTS)/metrics.csv
-	@python -m bench.report.page $(CONFIG) $(RESULTS)/metrics.csv $(RESULTS)/report.html --jobs $(CORES)
+	@latentbench collect $(CONFIG)
+	@latentbench report $(CONFIG) --jobs $(CORES)
 
-# Whether results are whole and belong together: records, measurements, models, the table.
-.PHONY: check
-check: .venv/ready
-	@python -m bench.records.integrity $(CONFIG)
-
-# The trials of the config's `tuning` section, chosen on validation images.
 .PHONY: tune
 tune: .venv/ready
-	snakemake tune --configfile $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
+	@latentbench tune $(CONFIG) --cores $(CORES) $(SNAKEMAKE)
 
-.PHONY: new-regularizer
-new-regularizer: .venv/ready
-	@python -m bench.config.new_method $(NAME)
+.PHONY: doctor
+doctor: .venv/ready
+	@latentbench doctor
 
 .PHONY: test
 test: .venv/ready

@@ -9,6 +9,7 @@ import sys
 from snakemake.utils import min_version
 
 from bench.config.reading import ConfigError
+from bench.door.mistakes import refusals
 from bench.records.snakemake_jobs import Jobs
 from bench.records.whole_files import DiskFull
 
@@ -40,6 +41,8 @@ container: "latentbench.sif"
 
 onstart:
     JOBS.hold()
+    for path in refusals(JOBS.folder):
+        path.unlink()  # what was wrong may be mended
 
 
 wildcard_constraints:
@@ -79,7 +82,7 @@ rule train:
         "train {wildcards.batch}"
     # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "exec python -m bench.train.train_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q} > {log:q} 2>&1"
+        "exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule evaluate:
@@ -101,8 +104,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "exec python -m bench.evaluate.measure_runs {params.config:q} {params.runs:q} --threads {threads} --done {output:q}"
-        " > {log:q} 2>&1"
+        "exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule controls:
@@ -117,8 +119,9 @@ rule controls:
         runtime=60,
     params:
         config=CONFIG,
+    # The rows are no output: Snakemake would delete them, with those that are still up to date.
     shell:
-        "python -m bench.evaluate.baseline_rows {params.config:q} --threads {threads} > {log:q} 2>&1"
+        "exec python -m bench evaluate {params.config:q} --controls --threads {threads} --log {log:q}"
 
 
 rule collect:
@@ -133,7 +136,7 @@ rule collect:
     params:
         config=CONFIG,
     shell:
-        "python -m bench.records.collect {params.config:q} > {log:q} 2>&1"
+        "exec python -m bench collect {params.config:q} --log {log:q}"
 
 
 rule tune:
@@ -144,9 +147,8 @@ rule tune:
         f"{OUT}/logs/tune.log",
     params:
         config=CONFIG,
-        ledger=f"{OUT}/tables/tuning_ledger.csv",
     shell:
-        "python -m bench.tables.tuning {params.config:q} {params.ledger:q} 2>&1 | tee {log:q}"
+        "exec python -m bench tune {params.config:q} --judge --log {log:q}"
 
 
 rule report:
@@ -160,7 +162,5 @@ rule report:
     threads: 8
     params:
         config=CONFIG,
-        metrics=f"{OUT}/metrics.csv",
-        page=f"{OUT}/report.html",
     shell:
-        "python -m bench.report.page {params.config:q} {params.metrics:q} {params.page:q} --jobs {threads} > {log:q} 2>&1"
+        "exec python -m bench report {params.config:q} --jobs {threads} --log {log:q}"

@@ -1,6 +1,5 @@
-"""Start a regularizer: `python -m bench.config.new_method NAME` writes its file and prints its entry for the config."""
+"""Start a regularizer: its file from a template, and what is left to do."""
 
-import argparse
 import keyword
 import re
 from pathlib import Path
@@ -75,19 +74,3 @@ def write(name: str, folder: Path) -> Path:
     text = TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words))
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The program; exits with a message for an impossible name."""
-    parser = argparse.ArgumentParser(prog="python -m bench.config.new_method", description=__doc__)
-    parser.add_argument("name", help="the regularizer's name in the config and of its file, such as my_distance")
-    name = parser.parse_args(arguments).name
-    try:
-        path = write(name, Path(regularizers.__file__).parent)
-    except ValueError as error:
-        parser.error(str(error))
-    print(ENTRY.format(path=path.relative_to(path.parent.parent), name=name, title=name.replace("_", " ").capitalize()))
-
-
-if __name__ == "__main__":
-    main()

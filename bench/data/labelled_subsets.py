@@ -1,11 +1,7 @@
-"""The labelled subsets of semi-supervised runs: fixed, balanced draws, kept in `config/labels`.
-
-python -m bench.data.labelled_subsets DATASET COUNT     write config/labels/DATASET-COUNT.json, of ten draws
-"""
+"""The labelled subsets of semi-supervised runs: fixed, balanced draws, kept in `config/labels`."""
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +94,3 @@ def write(path: Path, dataset: str, y: np.ndarray, count: int, classes: int) -> 
     lines = [f'  "{key}": {json.dumps(value)},' for key, value in content.items() if key != "draws"]
     rows = ",\n".join(f"    {json.dumps(row, separators=(',', ':'))}" for row in draws)
     path.write_text("\n".join(["{", *lines, f'  "draws": [\n{rows}\n  ],', f'  "sha256": "{seal_of(content)}"', "}\n"]))
-
-
-if __name__ == "__main__":
-    from bench.data.datasets import load
-
-    name, count = sys.argv[1:]
-    dataset = load(name)
-    target = FOLDER / f"{name}-{count}.json"
-    write(target, name, dataset.train.y.numpy(), int(count), dataset.classes)
-    print(f"wrote {target}")

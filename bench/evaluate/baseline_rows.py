@@ -1,4 +1,4 @@
-"""Measure what needs no training: `python -m bench.evaluate.baseline_rows CONFIG OUTPUT.json`.
+"""Measure what needs no training.
 
 Rows to hold the methods against: for the likelihood, training images, k-means centroids and a Gaussian
 mixture of principal components in the place of samples; for the classes, the nearest labelled
@@ -6,25 +6,21 @@ image and labels spread on a graph; for clusters, k-means. For classes and clust
 codes of the encoder before its training, too; the likelihood has such a method.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator
 
 import torch
 
-from bench.config.reading import ConfigError
 from bench.config.runs import Run, expand
 from bench.config.schema import Config, Settings
 from bench.config.streams import stream
 from bench.data import datasets
 from bench.data.labelled_subsets import labelled_subset
-from bench.data.sources import DataError
 from bench.evaluate.baselines import classification_controls, clustering_controls, likelihood_controls, random_codes
 from bench.evaluate.classification import neighbour_probe
 from bench.evaluate.protocols import CHUNK, Measurement, parzen_measurements
 from bench.records import whole_files
-from bench.records.freshness import Results, needed, read
+from bench.records.freshness import Results, needed
 from bench.train.autoencoder import Autoencoder
 
 IMAGES = 10_000  # unlabelled ones, as many as the graph has
@@ -122,23 +118,3 @@ def measure(results: Results) -> dict:
     content = {"cells": wanted, "rows": found}
     whole_files.write_json(results.folder / "baselines.json", content)
     return content
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0 when the rows are written or up to date, 2 for a bad config."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
-    parser.add_argument("--threads", type=int, default=None)
-    arguments = parser.parse_args(argv)
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    try:
-        measure(Results(read(arguments.config)[0]))
-    except (ConfigError, DataError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

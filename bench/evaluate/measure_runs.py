@@ -1,11 +1,10 @@
-"""Measure trained runs: `python -m bench.evaluate.measure_runs JOB.json|CONFIG.yaml [likelihood/mmd ...]`.
+"""Measure trained runs.
 
 Each run ends in `metrics.json`, whose rows say by which protocol they were measured, and in `codes.npz`: its codes
 and pictures, for figures and for metrics that are thought of later.
 """
 
 import io
-import sys
 import time
 import traceback
 from collections.abc import Iterable
@@ -13,17 +12,16 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from bench.config.runs import Run, select
+from bench.config.runs import Run
 from bench.data import datasets
 from bench.data.verified_files import DataError
 from bench.evaluate.decoded_grids import as_bytes, pictures
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
-from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record, read
+from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record
 from bench.records.locks import run_lock
 from bench.records.provenance import machine
-from bench.train import stage
 
 SHOWN = 400  # decoded samples kept for figures
 UNKNOWN = 255  # the class of a test image that has none
@@ -62,7 +60,7 @@ def measure(
     """The rows of each protocol, the reasons of those that failed, and the seconds that each took.
 
     Raises:
-        OSError, MemoryError, RuntimeError: the machine's fault, so that there is no result.
+        OSError: the machine's fault, so that there is no result.
     """
     rows, failed, seconds = {}, {}, {}
     for name in protocols:
@@ -74,7 +72,7 @@ def measure(
             rows[name] = found
         except Exception as error:
             if of_the_machine(error):
-                raise
+                raise OSError(f"{trained.run.id}, {name}: {str(error).partition(chr(10))[0]}") from error
             traceback.print_exc()
             failed[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         seconds[name] = round(time.monotonic() - started, 3)
@@ -143,8 +141,8 @@ def measure_all(results: Results, runs: list[Run], device: str, force: bool = Fa
     """The status of each run, after measuring what is missing or of older code.
 
     Raises:
-        NotTrained: a run has no record of the present code. LockHeld, OSError, DataError, RuntimeError: the machine's
-        fault; what was measured before stays.
+        NotTrained: a run has no record of the present code. LockHeld, OSError, DataError: the
+        machine's fault; what was measured before stays.
     """
     loaded: dict = {}
 
@@ -165,24 +163,3 @@ def measure_all(results: Results, runs: list[Run], device: str, force: bool = Fa
                 content = measure_run(results, run, dataset(run) if of_model else None, device, force)
             statuses[run.id] = content["status"]
     return statuses
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0 when each run is measured, 2 for a bad config."""
-    parser = stage.parser(__doc__, "written when every run is measured", "measure again what is up to date")
-    arguments = parser.parse_intermixed_args(argv)
-    device = stage.device(arguments)
-
-    def work() -> dict[str, str]:
-        results = Results(read(arguments.job)[0])
-        return measure_all(results, select(results.runs, arguments.select), device, arguments.force)
-
-    try:
-        return stage.carry_out(work, arguments.done)
-    except (NotTrained, RuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,10 @@
-"""The figures of an experiment: `python -m bench.figures.drawing CONFIG METRICS.csv EXPERIMENT FOLDER`.
+"""The figures of an experiment.
 
 Writes FOLDER/EXPERIMENT/NAME.png and .pdf, and figures.json, which says what each shows and what was left out.
 A figure whose inputs have not changed is kept; so are those of codes that are no longer there.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -15,13 +13,11 @@ from pathlib import Path
 import matplotlib
 import pandas as pd
 
-from bench.config.reading import ConfigError
-from bench.config.schema import Config, unknown
+from bench.config.schema import Config
 from bench.figures import from_codes, scores
 from bench.figures.style import STYLE, Drawing, LeftOut, looks, save
 from bench.records import whole_files
-from bench.records.freshness import read
-from bench.tables.tidy_table import experiments, read_metrics, title
+from bench.tables.tidy_table import experiments
 
 
 def drawings(config: Config, table: pd.DataFrame, experiment: str, runs: Path) -> list[Drawing | LeftOut]:
@@ -79,30 +75,3 @@ def write(items: list[Drawing | LeftOut], folder: Path) -> dict:
     if not (folder / "figures.json").exists() or (folder / "figures.json").read_text(encoding="utf-8") != text:
         whole_files.write(folder / "figures.json", text)
     return found
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config, table or experiment."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("metrics", type=Path)
-    parser.add_argument("experiment")
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args(argv)
-    try:
-        config, _, _ = read(arguments.config)
-        table = read_metrics(arguments.metrics)
-        if arguments.experiment not in experiments(config, table):
-            raise ConfigError(unknown(arguments.experiment, experiments(config, table)))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    found = make(config, table, arguments.experiment, arguments.metrics.parent / "runs", arguments.folder)
-    print(f"{title(config, arguments.experiment, 'experiments')}: {', '.join(found['figures']) or 'no figures'}")
-    for why in found["left_out"].values():
-        print(why)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """The closed-form MMD, value and gradient, beside KeOps' and torch's autodiff, geomloss and WAE's loss.
 
-python -m bench.perf mmd [--codes 100 256 1000] [--dims 2 8 16] [--components 1 10] [--kernels imq gaussian energy]
+latentbench perf mmd [--codes 100 256 1000] [--dims 2 8 16] [--components 1 10] [--kernels imq gaussian energy]
                          [--limit 60] [--once 5] [--memory 4000] [--threads 1] [--pythae PYTHON] [--json FILE]
 
 Every row is one loss and its gradient in the codes, in float32; times of one row take turns, in one
@@ -166,7 +166,7 @@ def cell(n: int, d: int, K: int, kernel: str, a: argparse.Namespace, pythae: Pyt
 
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.perf mmd", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="latentbench perf mmd", description=__doc__.splitlines()[0])
     parser.add_argument("--codes", type=int, nargs="+", default=[100, 256, 1000, 10_000, 60_000])
     parser.add_argument("--dims", type=int, nargs="+", default=[2, 8, 16])
     parser.add_argument("--components", type=int, nargs="+", default=[1, 10])

@@ -1,6 +1,6 @@
 """How near the Parzen estimate comes to a bare matrix product, what precision costs, and its rivals.
 
-python -m bench.perf parzen [--test 2000] [--samples 16384] [--dim 784] [--repeats 5] [--device cpu]
+latentbench perf parzen [--test 2000] [--samples 16384] [--dim 784] [--repeats 5] [--device cpu]
                             [--threads 1] [--json FILE]
 """
 
@@ -83,7 +83,7 @@ def rivals(n: int, m: int, d: int, repeats: int) -> pd.DataFrame:
 
 def run(argv: list[str]) -> None:
     """The program; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.perf parzen", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="latentbench perf parzen", description=__doc__.splitlines()[0])
     parser.add_argument("--test", type=int, default=2000)
     parser.add_argument("--samples", type=int, default=16_384)
     parser.add_argument("--dim", type=int, default=784)

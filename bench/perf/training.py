@@ -1,6 +1,6 @@
 """Training steps of the real loop beside their matrix products, a bare loop, and pythae's trainers.
 
-python -m bench.perf training [--methods ae vae aae mmd] [--batches 100 256] [--precisions float32 bfloat16]
+latentbench perf training [--methods ae vae aae mmd] [--batches 100 256] [--precisions float32 bfloat16]
                               [--networks mnist digits] [--rounds 10] [--steps 5] [--threads 1]
                               [--pythae PYTHON] [--json FILE]
 
@@ -64,7 +64,7 @@ def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int, pythae: 
 
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.perf training", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="latentbench perf training", description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), help="methods of the configs")
     parser.add_argument("--batches", type=int, nargs="+", default=[100, 256], help="of the MNIST network")
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"], help="of the MNIST network")

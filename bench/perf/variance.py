@@ -1,6 +1,6 @@
 """What the closed form buys: the variance of MMD² beside that of sampling the prior, under q = p.
 
-python -m bench.perf variance [--codes 100] [--repeats 1000] [--json FILE]
+latentbench perf variance [--codes 100] [--repeats 1000] [--json FILE]
 
 Theory, for m prior samples and n codes: the ratio is (1 + n/m)², 4 for m = n.
 """
@@ -43,7 +43,7 @@ def ratio(prior: Prior, kernel: str, n: int, m: int, repeats: int) -> dict[str, 
 
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
-    parser = argparse.ArgumentParser(prog="python -m bench.perf variance", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="latentbench perf variance", description=__doc__.splitlines()[0])
     parser.add_argument("--codes", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--json", help="write the rows here")

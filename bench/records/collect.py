@@ -1,23 +1,19 @@
-"""Gather what every run has left in the few files that git keeps: `python -m bench.records.collect CONFIG`.
+"""Gather what every run has left in the few files that git keeps.
 
 A run's folder comes before what was packed of it earlier. Nothing is dropped in silence: a run that failed has its
 line with the reason, and a number of older code is marked as such.
 """
 
-import argparse
 import csv
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
-from bench.config.reading import ConfigError
 from bench.config.runs import Run
 from bench.records import packing, result_set, whole_files
-from bench.records.freshness import TIMING, Results, of_record, read
-from bench.records.locks import LockHeld
+from bench.records.freshness import TIMING, Results, of_record
 
 CODES = 2000  # of a latent that figures show, evenly spaced over the test images
 IMAGES = 200  # of a kind
@@ -113,23 +109,3 @@ def collect(results: Results) -> dict[str, bytes]:
         packing.replace(results.folder, files)
     results.__dict__.pop("packed", None)
     return files
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job")
-    arguments = parser.parse_args(argv)
-    try:
-        collect(Results(read(arguments.job)[0]))
-    except (ConfigError, result_set.Damaged) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (OSError, LockHeld) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

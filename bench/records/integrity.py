@@ -1,22 +1,19 @@
-"""Check results against what they must be: `python -m bench.records.integrity CONFIG [--strict]`.
+"""Check results against what they must be.
 
 Every record and measurement is whole and of its run, methods of an experiment that share a seed started from the
 same weights, batches and labels, seeds did not, stored models are the records' own, and the tidy table says
 what the records say. `--strict` wants every run finished, too.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.config.reading import ConfigError
 from bench.config.runs import Run
 from bench.records import result_set, whole_files
-from bench.records.freshness import Results, read
+from bench.records.freshness import Results
 from bench.records.result_set import Damaged
 
 STATUSES = ("ok", "unsupported", "diverged", "failed", "timeout", "out of memory", "crashed")
@@ -210,25 +207,3 @@ def unfinished(results: Results) -> Iterator[str]:
             yield f"{run.id}: not measured by the present {', '.join(lacking)}"
         elif metrics and metrics["failed"]:
             yield f"{run.id}: {metrics['reason']}"
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0, 1 if something is wrong, 2 for a bad config, 3 if --strict finds runs that are not finished."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
-    parser.add_argument("--strict", action="store_true", help="exit with 3 if a run is missing, of older code or bad")
-    arguments = parser.parse_args(argv)
-    try:
-        results = Results(read(arguments.config)[0])
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    wrong = list(problems(results))
-    open_ends = list(unfinished(results)) if not wrong else []
-    print("\n".join([*wrong, *open_ends]), end="\n" if wrong or open_ends else "")
-    print(f"{len(results.runs)} runs: {len(open_ends)} not finished, {len(wrong)} problems")
-    return 1 if wrong else 3 if open_ends and arguments.strict else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,19 +1,15 @@
 """What a config would run, what of it is done, and how long the rest takes by the records of its like.
 
-`python -m bench.records.plan CONFIG [--jobs N]`. Also how far a pipeline that is running has come: it only reads.
+Also how far a pipeline that is running has come: it only reads.
 """
 
-import argparse
 import math
-import os
 import statistics
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from bench.config.reading import ConfigError
 from bench.config.runs import Run
 from bench.records import result_set, whole_files
 from bench.records.freshness import TIMING, Results, read
@@ -116,24 +112,9 @@ def describe(rows: list[dict], jobs: int) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0, or 2 for a bad config."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job", help="a config (.yaml)")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="how many run at once (default: the cores)"
-    )
-    arguments = parser.parse_args(argv)
-    try:
-        config, _, folder = read(arguments.job)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+def plan(path: str | Path, jobs: int) -> str:
+    """What a config leaves to do, for the terminal."""
+    config, _, folder = read(path)
     # Another config's runs of the same settings tell as much as this one's.
-    plan = Plan(Results(config), [folder, *(p for p in sorted(folder.parent.glob("*")) if p != folder)])
-    print(describe(plan.rows(), max(arguments.jobs, 1)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    folders = [folder, *(p for p in sorted(folder.parent.glob("*")) if p != folder)]
+    return describe(Plan(Results(config), folders).rows(), jobs)

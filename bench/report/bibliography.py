@@ -1,21 +1,16 @@
-"""BibTeX for what a config uses: `python -m bench.report.bibliography CONFIG.yaml`.
+"""BibTeX for what a config uses.
 
 The methods, the data sets and the evaluations of the config, as entries of regularizers/references.bib.
 """
 
-import argparse
 import re
-import sys
 import unicodedata
-from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 
 import regularizers
-from bench.config.reading import ConfigError
 from bench.config.schema import Config
 from bench.data.sources import NAMES
-from bench.records.freshness import read
 from bench.tables import published
 
 REFERENCES = Path(regularizers.__file__).parent / "references.bib"
@@ -105,22 +100,3 @@ def bibtex(config: Config) -> str:
                 seen.add(key)
         lines.append("")
     return "\n".join(lines)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
-    try:
-        config, _, _ = read(parser.parse_args(argv).config)
-        with redirect_stdout(sys.stderr):  # what libraries say when imported is no BibTeX
-            text = bibtex(config)
-        print(text)
-    except (ConfigError, LookupError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

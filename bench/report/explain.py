@@ -1,10 +1,8 @@
-"""Where a table's cell comes from: `python -m bench.report.explain CONFIG EXPERIMENT METHOD [SEED]`.
+"""Where a table's cell comes from.
 
 Its seeds, run folders, settings, commit, data, device and times, and the commands that reproduce it.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +10,7 @@ import pandas as pd
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.schema import ROOT, Config, unknown
-from bench.records import collect, whole_files
+from bench.records import collect
 from bench.records.freshness import read
 from bench.tables.formats import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.tables.metric_names import metric as describe
@@ -55,9 +53,9 @@ def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> lis
     how = "".join(f" --{flag} {value}" for flag in ("device", "threads") if (value := first(runs, flag)))
     return [
         *([f"git checkout {commit}"] if commit else []),
-        f"python -m bench.train.train_runs {path} {what}{how}",
-        f"python -m bench.evaluate.measure_runs {path} {what}{how}",
-        f"python -m bench.report.explain {path} {experiment} {method}{only}",
+        f"latentbench train {path} {what}{how}",
+        f"latentbench evaluate {path} {what}{how}",
+        f"latentbench explain {path} {experiment} {method}{only}",
     ]
 
 
@@ -152,27 +150,13 @@ def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, meth
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config, or a cell that it does not have."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
-    parser.add_argument("experiment")
-    parser.add_argument("method")
-    parser.add_argument("seed", nargs="?", type=int)
-    a = parser.parse_args(argv)
-    try:
-        config, runs, results = read(a.config)
-        wanted = [r for r in runs if r.experiment == a.experiment and r.method == a.method]
-        rows = collect.table(config, wanted or runs, results)
-        path = config_path(a.config, config)
-        print(explain(config, rows, path, a.experiment, a.method, a.seed))
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if not any(whole_files.read_json(results / "runs" / r.id / "record.json") for r in wanted):
-        return 1
-    return 0
+def explain_cell(path: str, experiment: str, method: str, seed: int | None = None) -> str:
+    """All of a cell of a config's results, as Markdown.
 
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        ConfigError: a bad config, or a cell that it does not have.
+    """
+    config, runs, results = read(path)
+    wanted = [r for r in runs if r.experiment == experiment and r.method == method]
+    rows = collect.table(config, wanted or runs, results)
+    return explain(config, rows, config_path(path, config), experiment, method, seed)

@@ -1,10 +1,10 @@
-"""What `python -m bench.perf` measured, as tables of the report: results/performance/SUBCOMMAND[-MACHINE].json."""
+"""What `latentbench perf` measured, as tables of the report: results/performance/SUBCOMMAND[-MACHINE].json."""
 
 import json
 import math
 from pathlib import Path
 
-from bench.perf.__main__ import subcommands
+from bench.perf import subcommands
 from bench.records.fingerprint import ROOT
 from bench.tables.formats import Entry, Table, entry, table
 
@@ -27,7 +27,7 @@ def measured(path: Path, command: str, title: str) -> Table:
     rows = content["rows"]
     head = list(dict.fromkeys(name for row in rows for name in row))
     machine = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
-    caption = f"{title} `python -m bench.perf {command}`; {machine}."
+    caption = f"{title} `latentbench perf {command}`; {machine}."
     return table(f"performance-{path.stem}", caption, head, [[_cell(row.get(name)) for name in head] for row in rows])
 
 

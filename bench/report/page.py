@@ -1,9 +1,5 @@
-"""The report: `python -m bench.report.page CONFIG.yaml|JOB.json METRICS.csv OUTPUT.html`.
+"""The report: the page, with tables/ and figures/ beside it. Needs no model and no network."""
 
-Writes the page, tables/ and figures/ beside it, and prints the main table. Needs no model and no network.
-"""
-
-import argparse
 import base64
 import io
 import re
@@ -17,7 +13,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from bench.config.reading import ConfigError
 from bench.config.reading import seeds as seeds_of
 from bench.config.schema import TUNING, Config
 from bench.figures import drawing
@@ -215,31 +210,18 @@ def render(
     return environment.get_template("report.html.j2").render(**found), written
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config or table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("metrics", type=Path)
-    parser.add_argument("output", type=Path)
-    parser.add_argument("--jobs", type=int, default=1, help="processes that draw (default: 1)")
-    arguments = parser.parse_args(argv)
-    try:
-        config, _, _ = read(arguments.config)
-        table = read_metrics(arguments.metrics)
-        path = explain.config_path(arguments.config, config)
-        with redirect_stdout(sys.stderr):  # what libraries say when imported
-            page, written = render(config, table, arguments.metrics, arguments.output, path, arguments.jobs)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    whole_files.write(arguments.output, page)
+def write(config_path: str, metrics: Path, output: Path, jobs: int = 1) -> str:
+    """Write the page, and tables/ and figures/ beside it; returns what the terminal is to say of them.
+
+    Raises:
+        ConfigError: a bad config or table.
+    """
+    config, _, _ = read(config_path)
+    path = explain.config_path(config_path, config)
+    with redirect_stdout(sys.stderr):  # what libraries say when imported
+        page, written = render(config, read_metrics(metrics), metrics, output, path, jobs)
+    whole_files.write(output, page)
     first = [e for e in answers.words()["question"]["experiments"] if e in written]
-    for main_table in [written[e] for e in (first or list(written))[:1]]:
-        print(to_markdown(main_table))
-    folder = arguments.output.parent
-    print(f"tables: {folder / 'tables'}\nfigures: {folder / 'figures'}\nreport: {arguments.output}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    shown = [to_markdown(written[e]) for e in (first or list(written))[:1]]
+    folder = output.parent
+    return "\n".join([*shown, f"tables: {folder / 'tables'}", f"figures: {folder / 'figures'}", f"report: {output}"])

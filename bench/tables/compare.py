@@ -1,12 +1,9 @@
-"""Compare two result sets: `python -m bench.tables.compare A B`, each a metrics.csv or a folder that holds one.
+"""Compare two result sets, each a metrics.csv or a folder that holds one.
 
 Every cell (experiment, method, metric) whose numbers changed is listed with the change and its 95 % interval.
-Exit status: 0 if nothing changed beyond noise, 1 if something did, 2 if there is nothing to compare.
 """
 
-import argparse
 import math
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.config.reading import ConfigError
 from bench.tables.formats import number, table, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.statistics import holm, mean_interval
@@ -109,23 +105,21 @@ def missing(a: pd.DataFrame, b: pd.DataFrame) -> list[str]:
     return found
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("a", type=Path)
-    parser.add_argument("b", type=Path)
-    arguments = parser.parse_args(argv)
-    try:
-        a, b = load(arguments.a), load(arguments.b)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+def diff(a: Path, b: Path) -> tuple[str, bool]:
+    """What changed from one result set to another, for the terminal, and whether anything did beyond noise.
+
+    Raises:
+        ConfigError: one of them is no tidy table.
+    """
+    a, b = load(a), load(b)
     shared = [c for c in a.columns if c in b.columns]
     whole = len(lines(a, shared) & lines(b, shared))
     numbers = [c for c in shared if c not in PROVENANCE]
     same = len(lines(a, numbers) & lines(b, numbers))
-    print(f"A: {len(a)} rows, B: {len(b)} rows")
-    print(f"byte-identical rows: {whole}; identical but for provenance: {same - whole}")
+    said = [
+        f"A: {len(a)} rows, B: {len(b)} rows",
+        f"byte-identical rows: {whole}; identical but for provenance: {same - whole}",
+    ]
     found, lost = changes(a, b), missing(a, b)
     adjusted = holm([c.p for c in found]) if found else []
     beyond = 0
@@ -135,21 +129,17 @@ def main(argv: list[str] | None = None) -> int:
         beyond += not noise
         d = describe(c.metric).digits + 1
         ends = f"{number(c.low, d, sign=True)} to {number(c.high, d, sign=True)}" if math.isfinite(c.low) else "–"
-        said = "within noise" if noise else "changed" if not math.isnan(p) else "changed, no test possible"
+        verdict = "within noise" if noise else "changed" if not math.isnan(p) else "changed, no test possible"
         rows.append(
             [c.experiment, c.method, c.metric, number(c.before, d), number(c.after, d),
-             number(c.after - c.before, d, sign=True), ends, c.test, number(p, 3), said]
+             number(c.after - c.before, d, sign=True), ends, c.test, number(p, 3), verdict]
         )  # fmt: skip
     if rows:
         head = ["experiment", "method", "metric", "A", "B", "B - A", "95 % interval", "test", "p (Holm)", ""]
-        print(to_markdown(table("diff", f"{len(rows)} cells with other numbers:", head, rows)))
-    print(*lost, sep="\n", end="\n" if lost else "")
-    if not beyond and not lost:
-        print("nothing changed" if not found else f"within noise: none of {len(found)} changes passes 5 %")
-        return 0
-    print(f"{beyond} cells changed beyond noise, {len(lost)} differences in what there is")
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        said.append(to_markdown(table("diff", f"{len(rows)} cells with other numbers:", head, rows)))
+    said += lost
+    if beyond or lost:
+        said.append(f"{beyond} cells changed beyond noise, {len(lost)} differences in what there is")
+    else:
+        said.append("nothing changed" if not found else f"within noise: none of {len(found)} changes passes 5 %")
+    return "\n".join(said), bool(beyond or lost)

@@ -1,27 +1,23 @@
-"""The tables: `python -m bench.tables.experiment_tables CONFIG.yaml|JOB.json METRICS.csv FOLDER`.
+"""The tables.
 
 Writes an experiment's table as FOLDER/EXPERIMENT.csv (one row for each method and metric), .md and .tex, the
 paper's as paper_table_1 to 3, and every published number beside ours as published.csv. Free of torch.
 """
 
-import argparse
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.config.reading import ConfigError
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.records.freshness import read
 from bench.tables.formats import DASH, Entry, Table, number, spread, to_csv, to_latex, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
 from bench.tables.statistics import mean_interval
-from bench.tables.tidy_table import RUN, experiments, methods, read_metrics, reason, scores, title
+from bench.tables.tidy_table import RUN, experiments, methods, reason, scores, title
 
 ALPHA = 0.05
 ENOUGH = 3  # seeds, for a method to be called best
@@ -204,25 +200,3 @@ def write_tables(config: Config, table: pd.DataFrame, cells: pd.DataFrame, folde
         found[content.name] = content
         write_table(content, folder)
     return found
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config or table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("config")
-    parser.add_argument("metrics", type=Path)
-    parser.add_argument("folder", type=Path)
-    arguments = parser.parse_args(argv)
-    try:
-        config, _, _ = read(arguments.config)
-        table = read_metrics(arguments.metrics)
-        written = write_tables(config, table, summary(config, table), arguments.folder)
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
-    print(f"{len(written)} tables in {arguments.folder}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,10 @@
-"""The tuning ledger: `python -m bench.tables.tuning CONFIG.yaml|JOB.json LEDGER.csv`.
+"""The tuning ledger.
 
 Every trial of the config's `tuning`, the default included: its settings, its score on validation images,
 its cost, and which one is chosen. Test images take no part in the choice. Free of torch.
 """
 
-import argparse
 import math
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -174,26 +172,17 @@ def chosen_settings(config: Config, frame: pd.DataFrame) -> str:
     return yaml.safe_dump({"methods": found}, sort_keys=False) if found else "the defaults are the best trials\n"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 2 for a bad config, or one without a tuning."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("ledger", type=Path)
-    arguments = parser.parse_args(argv)
-    try:
-        config, runs, results = read(arguments.config)
-        if config.tuning is None or TUNING not in config.experiments:
-            raise ConfigError(f"{arguments.config}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
-    except ConfigError as error:
-        print(error, file=sys.stderr)
-        return 2
+def judge(path: str | Path, output: Path) -> str:
+    """Write the ledger of a config's trials; returns it for the terminal, with what to paste into the config.
+
+    Raises:
+        ConfigError: a bad config, or one without trials.
+    """
+    config, runs, results = read(path)
+    if config.tuning is None or TUNING not in config.experiments:
+        raise ConfigError(f"{path}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
     own = [r for r in runs if r.experiment in (TUNING, config.tuning.experiment)]
     frame = ledger(config, collect.table(config, own, results))
-    whole_files.write(arguments.ledger, frame.to_csv(index=False, lineterminator="\n"))
-    print(frame.drop(columns=["settings", "test", "test_sd_over_seeds"]).to_string(index=False))
-    print(f"\nchosen on validation images:\n{chosen_settings(config, frame)}ledger: {arguments.ledger}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    whole_files.write(output, frame.to_csv(index=False, lineterminator="\n"))
+    shown = frame.drop(columns=["settings", "test", "test_sd_over_seeds"]).to_string(index=False)
+    return f"{shown}\n\nchosen on validation images:\n{chosen_settings(config, frame)}ledger: {output}"

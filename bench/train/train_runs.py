@@ -1,10 +1,5 @@
-"""Train runs: `python -m bench.train.train_runs JOB.json|CONFIG.yaml [likelihood/mmd ...]`.
+"""Train runs: each ends in a record, be it of a trained model or of a failure."""
 
-Each run ends in a record, be it of a trained model or of a failure.
-"""
-
-import argparse
-import os
 import signal
 import sys
 import time
@@ -18,18 +13,16 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
-from bench.config.runs import Run, select
+from bench.config.runs import Run
 from bench.data import datasets
 from bench.data.sources import DataError
 from bench.records import locks, provenance, resumable, whole_files
-from bench.records.freshness import Results, read, training_version
-from bench.train import keops_folder, stage
+from bench.records.freshness import Results, training_version
 from bench.train.crashes import Died, attempt
 from bench.train.loop import Diverged, Stopped, Training
 from bench.train.objective import Unsupported
 
 CHECKPOINT_SECONDS = 60.0
-AGAIN = -1  # main's answer where the rest of the runs needs a fresh process
 # After these the process is as it should be. After an interruption or an error anywhere, a module
 # may be half imported, and a sound method would fail of it.
 HARMLESS = ("ok", "unsupported", "diverged")
@@ -193,31 +186,16 @@ def record(
     return content
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The program: 0 when each run has a record, 2 for a bad config, 75 if a run is held, 143 if asked to stop.
+def train_all(
+    results: Results, runs: list[Run], device: str = "cpu", force: bool = False, every: float = CHECKPOINT_SECONDS
+) -> dict[str, str]:
+    """The status of each run after training those that are stale, or with `force` all of them.
 
-    AGAIN if it is to be called again, without --force, in a fresh process.
+    Raises:
+        Stopped: SIGTERM came; the run that was at work goes on from its checkpoint.
+        Tainted: a run failed; the others want a fresh process, without `force`.
+        LockHeld: another process works on a run.
     """
-    parser = stage.parser(__doc__, "written when every run has its record", "train again what is up to date")
-    parser.add_argument("--checkpoint-seconds", type=float, default=CHECKPOINT_SECONDS, metavar="S")
-    arguments = parser.parse_intermixed_args(argv)  # an option may stand before the runs
-    device = stage.device(arguments)
-
-    def work() -> dict[str, str]:
-        results = Results(read(arguments.job)[0])
-        return train_all(results, select(results.runs, arguments.select), arguments, device)
-
-    try:
-        return stage.carry_out(work, arguments.done)
-    except Stopped:
-        print("stopped as asked; the run continues from its checkpoint when started again", file=sys.stderr)
-        return 143
-    except Tainted:
-        return AGAIN
-
-
-def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, device: str) -> dict[str, str]:
-    """The status of each run after training those that are stale."""
     loaded: dict = {}
 
     def dataset(run: Run) -> Callable[[], datasets.Dataset]:
@@ -234,7 +212,7 @@ def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, 
         return results.path(run, "checkpoints/attempts.json").exists()
 
     statuses: dict[str, str] = {}
-    if arguments.force:
+    if force:
         for run in runs:
             with locks.run_lock(results.path(run)):
                 results.path(run, "record.json").unlink(missing_ok=True)
@@ -248,17 +226,8 @@ def train_all(results: Results, runs: list[Run], arguments: argparse.Namespace, 
                 if done:
                     content = whole_files.read_json(folder / "record.json")
                 else:
-                    content = record(run, folder, dataset(run), device, stop, arguments.checkpoint_seconds)
+                    content = record(run, folder, dataset(run), device, stop, every)
             statuses[run.id] = content["status"]
             if not done and content["status"] not in HARMLESS:
                 raise Tainted
     return {run.id: statuses[run.id] for run in runs}
-
-
-if __name__ == "__main__":
-    keops_folder.claim()
-    code = main()
-    if code == AGAIN:
-        again = [argument for argument in sys.argv[1:] if argument != "--force"]
-        os.execv(sys.executable, [sys.executable, "-m", "bench.train.train_runs", *again])
-    sys.exit(code)

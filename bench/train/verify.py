@@ -133,3 +133,13 @@ def _verified(pairs: list[tuple[Run, dict]], jobs: int) -> Iterator[tuple[Run, V
     runs, records = zip(*pairs, strict=True)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         yield from zip(runs, pool.map(verify_run, runs, records), strict=True)
+
+
+def report(found: list[Verdict]) -> str:
+    """What verifying has found, in a sentence; the stale ones are told while they are found."""
+    count = {word: sum(verdict.word == word for verdict in found) for word in ("current", "same", "stale")}
+    largest = max((v.difference for v in found if v.word == "same" and v.difference is not None), default=0.0)
+    return (
+        f"{len(found)} records: {count['current']} of the present code, {count['same']} repeated and the same "
+        f"(largest difference {largest:.1e}), {count['stale']} stale."
+    )

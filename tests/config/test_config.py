@@ -8,9 +8,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.__main__ import main
 from bench.config import reading, schema
 from bench.config.reading import ConfigError, load
-from bench.train import train_runs
 from tests.support.checkout import ROOT, TINY
 
 BASE = yaml.safe_load(TINY)
@@ -145,7 +145,7 @@ def test_the_configs_of_the_repository_are_valid_or_bases(path):
 def test_the_programs_print_the_lines_and_exit_with_2(tmp_path, capsys):
     path = tmp_path / "c.yaml"
     path.write_text(changed("epochs: 2", "epochs: 0"))
-    assert train_runs.main([str(path)]) == 2
+    assert main(["train", str(path)]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") <= 3
     assert "epochs" in message

@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,9 +68,9 @@ def svhn(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(svhn):
     """The results after the programs have trained and measured every method, by method."""
-    assert train_runs.main(["small.yaml", "--threads", "1", "--device", "cpu"]) == 0
-    assert measure_runs.main(["small.yaml", "--threads", "1", "--device", "cpu"]) == 0
     results = Results(read("small.yaml")[0])
+    train_runs.train_all(results, results.runs)
+    measure_runs.measure_all(results, results.runs)
     assert all(results.stale(run) is None for run in results.runs)
     return {run.method: (run, results.path(run)) for run in results.runs}
 
@@ -195,7 +196,7 @@ def test_control_rows_do_not_need_all_images_as_floats(svhn, monkeypatch):
 
     monkeypatch.setattr(datasets.Images, "__getitem__", watched)
     monkeypatch.setattr(baseline_rows, "IMAGES", 300)
-    assert baseline_rows.main(["small.yaml", "controls.json", "--threads", "1"]) == 0
+    baseline_rows.write(read("small.yaml")[0], Path("controls.json"))
     rows = whole_files.read_json("controls.json")["rows"]
     untrained = "nearest labelled code, random encoder"
     assert {row["method"] for row in rows} == {"nearest labelled image", "label spreading", untrained}

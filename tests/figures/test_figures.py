@@ -1,7 +1,5 @@
 """Figures: drawn from what is there, the same bytes twice, kept when the codes are gone."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,16 +91,6 @@ def test_an_experiment_without_numbers_says_so(drawn, tmp_path):
     content = drawing.make(config, empty, "likelihood", tmp_path, tmp_path / "figures")
     assert content["figures"] == {}
     assert "no run has a number yet" in content["left_out"]["scores"]
-
-
-def test_the_program(drawn, tmp_path, capsys):
-    folder, *_ = drawn
-    arguments = [str(folder / "config/tiny.yaml"), str(folder / "results/tiny/metrics.csv")]
-    assert drawing.main([*arguments, "likelihood", str(folder / "figures")]) == 0
-    assert "manifold" in capsys.readouterr().out
-    assert drawing.main([*arguments, "likelyhood", str(tmp_path)]) == 2
-    assert "did you mean 'likelihood'" in capsys.readouterr().err
-    assert json.loads((folder / "figures/likelihood/figures.json").read_text())["figures"]
 
 
 def test_a_method_looks_the_same_everywhere_and_unlike_others(drawn):

@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 
+from bench.__main__ import main
 from bench.config import reading
-from bench.perf.__main__ import main, subcommands
+from bench.perf import subcommands
 from bench.perf.rival import MODELS, Pythae
 from bench.perf.steps import BareSteps, Products, RealSteps, images, products
 from bench.perf.timing import turns
@@ -75,7 +76,7 @@ def test_the_program(tmp_path, capsys):
     assert "training" in subcommands()
     arguments = ["--networks", "digits", "--methods", "ae", "aae/joint", "--rounds", "1", "--steps", "1"]
     threads = torch.get_num_threads()
-    assert main(["training", *arguments, "--json", str(tmp_path / "rows.json")]) == 0
+    assert main(["perf", "training", *arguments, "--json", str(tmp_path / "rows.json")]) == 0
     assert torch.get_num_threads() == threads == 1
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [row["method"] for row in rows] == ["ae", "aae/joint"]

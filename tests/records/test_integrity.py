@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
+from bench.__main__ import main
 from bench.evaluate import measure_runs
 from bench.records import collect, integrity, whole_files
-from bench.records.freshness import read
+from bench.records.freshness import Results, read
 from bench.train import train_runs
 from tests.support.checkout import TINY
 
@@ -19,9 +20,10 @@ def done(tmp_path_factory):
     (folder / "tiny.yaml").write_text(TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for program in (train_runs, measure_runs):
-            assert program.main(["tiny.yaml", "--device", "cpu"]) == 0
-        assert collect.main(["tiny.yaml", "results/tiny/metrics.csv"]) == 0
+        config, runs, results = read("tiny.yaml")
+        train_runs.train_all(Results(config), runs)
+        measure_runs.measure_all(Results(config), runs)
+        collect.write(config, runs, results, results / "metrics.csv")
     return folder
 
 
@@ -34,7 +36,7 @@ def results(done, tmp_path, monkeypatch):
 
 
 def checked(capsys, *arguments):
-    code = integrity.main(["tiny.yaml", *arguments])
+    code = main(["check", "tiny.yaml", *arguments])
     return code, capsys.readouterr().out
 
 
@@ -135,12 +137,12 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
 
 
 def test_strict_wants_every_run_finished(results, capsys):
-    _, runs, folder = results
+    config, runs, folder = results
     shutil.rmtree(folder / "runs" / runs[0].id)
     change = {"status": "diverged", "reason": "a loss is not finite"}
     for name in ("record.json", "metrics.json"):
         edit(folder / "runs" / runs[1].id / name, lambda content: content.update(change))
-    collect.main(["tiny.yaml", str(folder / "metrics.csv")])
+    collect.write(config, runs, folder, folder / "metrics.csv")
     code, output = checked(capsys)
     assert code == 0
     assert f"{runs[0].id}: not run\n{runs[1].id}: diverged, a loss is not finite\n" in output

@@ -10,6 +10,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 import regularizers
+from bench.__main__ import main
 from bench.config import new_method
 from regularizers import Gaussian, Regularizer, load
 
@@ -146,9 +147,8 @@ def test_scaffold_never_overwrites(tmp_path):
 def test_scaffold_as_a_program_prints_the_config_entry(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(regularizers, "__file__", str(tmp_path / "regularizers" / "__init__.py"))
     (tmp_path / "regularizers").mkdir()
-    new_method.main(["my_distance"])
+    assert main(["new", "my_distance"]) == 0
     printed = capsys.readouterr().out
     assert "methods:\n  my_distance:\n    title: My distance\n    regularizer: my_distance\n" in printed
-    with pytest.raises(SystemExit):
-        new_method.main(["my_distance"])
+    assert main(["new", "my_distance"]) == 2
     assert "is taken" in capsys.readouterr().err

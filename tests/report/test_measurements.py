@@ -14,7 +14,7 @@ def test_rows_of_different_columns_become_one_table_for_each_machine(tmp_path):
     write(str(tmp_path / "mmd-amd.json"), [{"loss": "ours", "ms": 3.0}])
     other, found = measurements(tmp_path)
     assert other.name == "performance-mmd-amd"
-    assert "`python -m bench.perf mmd`" in other.caption
+    assert "`latentbench perf mmd`" in other.caption
     assert found.name == "performance-mmd"
     assert found.head == ["loss", "ms", "skipped"]
     assert [[e.text for e in row] for row in found.rows] == [["ours", "0.123", "–"], ["theirs", "–", "too slow"]]

@@ -25,9 +25,9 @@ LONG = (
     .replace("[reconstruction]", "[reconstruction, likelihood]")
     .replace("seeds: 2", "seeds: 1")
 )
-TRAIN = ("python", "-m", "bench.train.train_runs", "config/tiny.yaml", "--threads", "1", "--checkpoint-seconds", "0.1")
-EVALUATE = ("python", "-m", "bench.evaluate.measure_runs", "config/tiny.yaml", "--threads", "1")
-COLLECT = ("python", "-m", "bench.records.collect", "config/tiny.yaml", "results/tiny/metrics.csv")
+TRAIN = ("python", "-m", "bench", "train", "config/tiny.yaml", "--threads", "1", "--checkpoint-seconds", "0.1")
+EVALUATE = ("python", "-m", "bench", "evaluate", "config/tiny.yaml", "--threads", "1")
+COLLECT = ("python", "-m", "bench", "collect", "config/tiny.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def test_a_second_snakemake_in_the_folder_is_refused_and_disturbs_nothing(copy, 
 
 def test_two_trainings_of_one_run_at_once_are_told_apart(copy, undisturbed):
     other, _ = undisturbed
-    one = (*TRAIN[:4], "likelihood/mmd", *TRAIN[4:])
+    one = (*TRAIN[:5], "likelihood/mmd", *TRAIN[5:])
     first = copy.start(*one)
     while not list(copy.folder.glob("results/**/ckpt-*")):
         assert first.poll() is None

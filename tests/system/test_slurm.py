@@ -47,9 +47,9 @@ class Cluster:
 @pytest.fixture
 def cluster(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("slurm")
-    subprocess.run([ROOT / "tests/slurm/up.sh", folder, "2"], check=True)
+    subprocess.run([ROOT / "tests/system/slurm/up.sh", folder, "2"], check=True)
     yield Cluster(folder, monkeypatch)
-    subprocess.run([ROOT / "tests/slurm/down.sh", folder], check=True)
+    subprocess.run([ROOT / "tests/system/slurm/down.sh", folder], check=True)
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def undisturbed(folder, config):
     """The results of the same work here, without SLURM."""
     copy = Checkout(folder)
     copy.write("config/long.yaml", TINY.replace("epochs: 2", "epochs: 250").replace("[ae, mmd]", "[ae]"))
-    copy.run("python", "-m", "bench.train.train_runs", config, "--threads", "1")
-    copy.run("python", "-m", "bench.evaluate.measure_runs", config, "--threads", "1")
+    copy.run("python", "-m", "bench", "train", config, "--threads", "1")
+    copy.run("python", "-m", "bench", "evaluate", config, "--threads", "1")
     return copy.results()
 
 
@@ -118,11 +118,11 @@ def test_the_quick_benchmark_runs_on_slurm_through_a_killed_job_and_a_drained_no
     assert len(cluster.jobs("all", "train")) > len(cluster.jobs("all", "evaluate"))  # one was submitted twice
     assert (copy.folder / "results/quick/report.html").exists()
     copy.run(
-        "python", "-m", "bench.records.integrity", "config/quick.yaml", "--strict"
+        "python", "-m", "bench", "check", "config/quick.yaml", "--strict"
     )  # every run finished, every record sound
     again = Checkout(tmp_path / "again")
     chosen = {"likelihood/aae", "clustering/mmd", "semi_supervised/vae", "latent_2d/aae"}
-    again.run("python", "-m", "bench.train.train_runs", "config/quick.yaml", *sorted(chosen), "--threads", "1")
+    again.run("python", "-m", "bench", "train", "config/quick.yaml", *sorted(chosen), "--threads", "1")
     alone = again.results("quick")
     assert len(alone) > 10
     together = copy.results("quick")

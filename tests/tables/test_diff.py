@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from bench.config.reading import ConfigError
 from bench.tables import compare
 from tests.support import result_sets
 
@@ -13,13 +14,13 @@ def table(tmp_path_factory):
     return pd.read_csv(result_sets.write(tmp_path_factory.mktemp("diff"), codes=False)[1])
 
 
-def differ(a, b, folder, capsys):
-    """The exit status and output of the program on two tables."""
+def differ(a, b, folder, _):
+    """Whether anything changed from one table to another, and the text."""
     for name, content in (("a", a), ("b", b)):
         (folder / name).mkdir()
         content.to_csv(folder / name / "metrics.csv", index=False)
-    status = compare.main([str(folder / "a"), str(folder / "b" / "metrics.csv")])
-    return status, capsys.readouterr().out
+    text, changed = compare.diff(folder / "a", folder / "b" / "metrics.csv")
+    return int(changed), text
 
 
 def shifted(table, *by):
@@ -90,4 +91,5 @@ def test_what_is_missing_or_failed_is_told(table, tmp_path, capsys):
 
 
 def test_nothing_to_compare(tmp_path):
-    assert compare.main([str(tmp_path / "no.csv"), str(tmp_path)]) == 2
+    with pytest.raises(ConfigError, match=r"no\.csv"):
+        compare.diff(tmp_path / "no.csv", tmp_path)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.config.reading import check, load
+from bench.config.reading import ConfigError, check, load
 from bench.tables import experiment_tables, published, tidy_table
 from bench.tables.formats import Entry, Table, escape, number, spread, to_csv, to_latex, to_markdown
 from bench.tables.metric_names import METRICS, metric
+from bench.tables.tidy_table import read_metrics
 from tests.support import result_sets
 
 
@@ -244,4 +245,5 @@ def test_any_text_becomes_latex_that_has_no_special_character(text):
 def test_a_table_that_is_none_is_named(tmp_path):
     (tmp_path / "metrics.csv").write_text("a,b\n1,2\n")
     for path in (tmp_path / "metrics.csv", tmp_path / "absent.csv"):
-        assert experiment_tables.main([str(published.CONFIG / "quick.yaml"), str(path), str(tmp_path / "out")]) == 2
+        with pytest.raises(ConfigError, match=path.name):
+            read_metrics(path)

@@ -89,5 +89,5 @@ def test_a_training_sweeps_what_is_dead_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     copy = Checkout(tmp_path / "copy")
     copy.write("config/one.yaml", TINY.replace("[ae, mmd]", "[mmd]").replace("seeds: 2", "seeds: 1"))
-    assert ": ok" in copy.run("python", "-m", "bench.train.train_runs", "config/one.yaml", "--threads", "1")
+    assert ": ok" in copy.run("python", "-m", "bench", "train", "config/one.yaml", "--threads", "1")
     assert names(scratch) == kept

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from bench.__main__ import main
 from bench.config import reading, schema
 from bench.config.runs import Run, expand
 from bench.data import datasets
@@ -155,7 +156,7 @@ def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy,
     runs = [METHODS[method] for method in methods]
 
     def trained():
-        copy.run("python", "-m", "bench.train.train_runs", "config/smoke.yaml", *methods, "--threads", "1", "--force")
+        copy.run("python", "-m", "bench", "train", "config/smoke.yaml", *methods, "--threads", "1", "--force")
         folders = [copy.folder / "results/smoke/runs" / run.id for run in runs]
         return [(load_file(f / "model.safetensors"), pd.read_csv(f / "history.csv")) for f in folders]
 
@@ -352,7 +353,7 @@ def copy(tmp_path_factory):
 def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy):
     text = TINY.replace("epochs: 2", "epochs: 100").replace("seeds: 2", "seeds: 1").replace("[ae, mmd]", "[ae]")
     copy.write("config/long.yaml", text.replace("name: tiny", "name: long"))
-    command = ["python", "-m", "bench.train.train_runs", "config/long.yaml"]
+    command = ["python", "-m", "bench", "train", "config/long.yaml"]
     process = copy.start(*command, "--checkpoint-seconds", "0.2")
     runs = copy.folder / "results/long/runs"
     deadline = time.monotonic() + 120
@@ -377,7 +378,7 @@ def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy
 def test_the_runs_may_be_named_after_an_option(order, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config.yaml").write_text(TINY)
-    assert train_runs.main(order.split()) == 0
+    assert main(["train", *order.split()]) == 0
     records = sorted(path.parent.parent.name.split("-")[0] for path in tmp_path.glob("results/**/record.json"))
     assert records == ["ae", "ae"]
 
@@ -407,7 +408,7 @@ def test_data_that_cannot_be_read_is_one_line_and_exit_2(what, tmp_path, capsys,
         raw.mkdir(parents=True)
         for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
             (raw / f"{name}-ubyte").write_bytes(bytes([0, 0, 8, 3]) + bytes(100))
-    assert train_runs.main([str(path)]) == 2
+    assert main(["train", str(path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert re.search(expected, lines[-1]), lines
     assert not [line for line in lines if "Traceback" in line]

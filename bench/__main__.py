@@ -1,0 +1,270 @@
+"""The front door: one command, `latentbench` or `python -m bench`, one verb a program.
+
+Arguments, messages and exit codes are here and nowhere else. Each verb imports its room when it is called, so
+that the help comes at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+try:
+    import click
+except ImportError:  # a broken installation is what doctor is for
+    if sys.argv[1:2] != ["doctor"]:
+        sys.exit(
+            "click is not installed: `make setup`, or install requirements.lock; `doctor` says what else is missing"
+        )
+    from bench.door.doctor import doctor as examine
+
+    sys.exit(examine())
+
+from bench.door.mistakes import carry_out, logged
+from bench.door.options import CONFIG, COUNT, LOG, Verbs, computing
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    r"""A benchmark of latent regularizers for autoencoders.
+
+    A config names its methods, experiments and seeds: a file, or the name of one in config/.
+
+    \b
+    latentbench doctor            is this machine ready?
+    latentbench run quick         train, measure, tabulate, draw
+    latentbench explain quick likelihood mmd
+
+    Completion in bash: eval "$(_LATENTBENCH_COMPLETE=bash_source latentbench)"; zsh_source and fish_source likewise.
+    """
+
+
+@cli.verb("run mnist --cores 8", ignore_unknown_options=True)
+@click.argument("config", type=CONFIG, default="quick")
+@click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
+def run(config: str, snakemake: tuple[str, ...]) -> int:
+    """Do what a config leaves to do, up to the page; what is up to date stays.
+
+    Options go to Snakemake: --cores 8, --dry-run, --workflow-profile profiles/slurm.
+    """
+    from bench.door.pipeline import run
+
+    return run(config, list(snakemake))
+
+
+@cli.verb("plan mnist")
+@click.argument("config", type=CONFIG, default="quick")
+@click.option("--jobs", type=COUNT, default=os.cpu_count(), help="How many runs at once; all cores if not given.")
+def plan(config: str, jobs: int) -> None:
+    """What is done, what is left, and how long it takes; also while it runs."""
+    from bench.records.plan import plan
+
+    click.echo(plan(config, jobs))
+
+
+@cli.verb("train quick likelihood/mmd likelihood/aae --threads 1")
+@computing
+@click.option("--checkpoint-seconds", type=click.FloatRange(min=0), default=60.0, help="Time between checkpoints.")
+def train(**arguments) -> int:
+    """Train the stale runs of a config; each ends in a record."""
+    from bench.door.computing import train
+
+    return train(**arguments)
+
+
+@cli.verb("evaluate quick likelihood")
+@computing
+@click.option("--controls", is_flag=True, help="Only the rows that need no model: training images, k-means and others.")
+def evaluate(**arguments) -> None:
+    """Measure trained runs, and store their codes."""
+    from bench.door.computing import evaluate
+
+    evaluate(**arguments)
+
+
+@cli.verb("collect quick")
+@click.argument("config", type=CONFIG)
+@LOG
+def collect(config: str, log: Path | None) -> None:
+    """Gather the numbers of all runs in the files of results/NAME that git keeps."""
+    with logged(log):
+        from bench.records.collect import collect
+        from bench.records.freshness import Results, read
+
+        collect(Results(read(config)[0]))
+
+
+@cli.verb("verify mnist --jobs 2")
+@click.argument("config", type=CONFIG)
+@click.argument("runs", nargs=-1)
+@click.option(
+    "--jobs", type=COUNT, default=os.cpu_count(), help="Processes that repeat trainings; all cores if not given."
+)
+@LOG
+def verify(config: str, runs: tuple[str, ...], jobs: int, log: Path | None) -> int:
+    """Whether results of older code are still true: repeats how their trainings begin; exit status 3 if one is not."""
+    with logged(log):
+        from bench.config.runs import select
+        from bench.records.freshness import Results, read
+        from bench.train.verify import report, verify
+
+        results = Results(read(config)[0])
+        found = verify(results, select(results.runs, list(runs)), jobs, click.echo)
+        click.echo(report(found))
+        return 3 if any(verdict.word == "stale" for verdict in found) else 0
+
+
+@cli.verb("merge results/night1 results/night2 --output results/night")
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The folder of the joined set.")
+def merge(sources: tuple[Path, ...], output: Path) -> None:
+    """Join result sets of one config that were run on several machines; refuses what contradicts."""
+    from bench.records.merge import merge
+
+    click.echo(merge(sources, output))
+
+
+@cli.verb("report mnist")
+@click.argument("config", type=CONFIG)
+@click.option("--jobs", type=COUNT, default=os.cpu_count(), help="Processes that draw; all cores if not given.")
+@LOG
+def report(config: str, jobs: int, log: Path | None) -> None:
+    """Draw the page, tables and figures of the collected numbers; trains nothing."""
+    with logged(log):
+        from bench.door.pipeline import SUMMARY
+        from bench.records import whole_files
+        from bench.records.freshness import read
+        from bench.report import page
+
+        results = read(config)[2]
+        said = page.write(config, results / "metrics.csv", results / "report.html", jobs)
+        whole_files.write(results / SUMMARY, f"{said}\n")
+        click.echo(said)
+
+
+@cli.verb("explain mnist likelihood mmd")
+@click.argument("config", type=CONFIG)
+@click.argument("experiment")
+@click.argument("method")
+@click.argument("seed", type=click.IntRange(min=0), required=False)
+def explain(config: str, experiment: str, method: str, seed: int | None) -> None:
+    """Where a table's cell comes from, and the commands that reproduce it."""
+    from bench.report.explain import explain_cell
+
+    click.echo(explain_cell(config, experiment, method, seed))
+
+
+@cli.verb("diff results/before results/quick")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+def diff(a: Path, b: Path) -> int:
+    """What changed from one result set to another; exit status 1 if anything did beyond noise."""
+    from bench.tables.compare import diff
+
+    text, changed = diff(a, b)
+    click.echo(text)
+    return int(changed)
+
+
+@cli.verb("check mnist --strict")
+@click.argument("config", type=CONFIG)
+@click.option("--strict", is_flag=True, help="Exit status 3 if a run is missing, of older code or ended badly.")
+def check(config: str, strict: bool) -> int:
+    """Whether results are whole and belong together: records, measurements, models, the table."""
+    from bench.records.freshness import Results, read
+    from bench.records.integrity import problems
+    from bench.records.integrity import unfinished as open_ends
+
+    results = Results(read(config)[0])
+    wrong = list(problems(results))
+    unfinished = [] if wrong else list(open_ends(results))
+    for line in (*wrong, *unfinished):
+        click.echo(line)
+    click.echo(f"{len(results.runs)} runs: {len(unfinished)} not finished, {len(wrong)} problems")
+    return 1 if wrong else 3 if unfinished and strict else 0
+
+
+@cli.verb("tune quick", ignore_unknown_options=True)
+@click.argument("config", type=CONFIG)
+@click.option("--judge", is_flag=True, help="Run nothing: judge the trials that are there.")
+@LOG
+@click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
+def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...]) -> int:
+    """Run the trials of a config's `tuning`, and choose on validation images."""
+    if not judge:
+        from bench.door import pipeline
+
+        if code := pipeline.tune(config, list(snakemake)):
+            return code
+    with logged(log):
+        from bench.records.freshness import read
+        from bench.tables import tuning
+
+        click.echo(tuning.judge(config, read(config)[2] / "tables/tuning_ledger.csv"))
+    return 0
+
+
+@cli.verb("cite mnist > references.bib")
+@click.argument("config", type=CONFIG)
+def cite(config: str) -> None:
+    """BibTeX for the methods, data sets and evaluations of a config."""
+    from bench.records.freshness import read
+    from bench.report.bibliography import bibtex
+
+    with contextlib.redirect_stdout(sys.stderr):  # what libraries say when imported is no BibTeX
+        text = bibtex(read(config)[0])
+    click.echo(text)
+
+
+@cli.verb("new my_distance")
+@click.argument("name")
+def new(name: str) -> None:
+    """Start a regularizer: writes regularizers/NAME.py, and says what comes next."""
+    import regularizers
+    from bench.config import new_method
+
+    try:
+        path = new_method.write(name, Path(regularizers.__file__).parent)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="NAME") from None
+    shown = path.relative_to(path.parent.parent)
+    click.echo(new_method.ENTRY.format(path=shown, name=name, title=name.replace("_", " ").capitalize()))
+
+
+@cli.verb("perf mmd --help", ignore_unknown_options=True, help_option_names=[])
+@click.argument("measurement", required=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def perf(measurement: str | None, options: tuple[str, ...]) -> None:
+    """Measure the benchmark itself; without a measurement, list them."""
+    from importlib import import_module
+
+    from bench.perf import subcommands
+
+    known = subcommands()
+    if measurement is None or measurement in ("-h", "--help"):
+        click.echo("\n".join(f"{name:12} {line}" for name, line in known.items()))
+    elif measurement not in known:
+        from bench.config.schema import unknown
+
+        raise click.UsageError(unknown(measurement, known))
+    else:
+        import_module(f"bench.perf.{measurement}").run(list(options))
+
+
+@cli.verb("doctor")
+def doctor() -> int:
+    """Whether this machine is ready, a line for each thing, with the remedy."""
+    from bench.door.doctor import doctor
+
+    return doctor()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The program; returns its exit status."""
+    return carry_out(cli, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

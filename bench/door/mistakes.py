@@ -1,0 +1,122 @@
+"""What a program says when it cannot go on, and its exit status.
+
+| status | meaning |
+|---|---|
+| 0 | done; failures of methods are in their records |
+| 1 | a fault of the machine, named in one line; start again |
+| 2 | a mistake in the command or the config, or data that cannot be read |
+| 75 | another process works on a run; wait for it, or stop it |
+| 130, 143 | stopped as asked, by Ctrl-C or by SIGTERM; a training has written its checkpoint |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+FAULT, MISTAKE, HELD, INTERRUPTED, STOPPED = 1, 2, 75, 130, 143
+REFUSED = ".refused"
+MARK = "latentbench: "  # begins what a job says to the terminal
+
+
+def said(error: BaseException) -> tuple[str, int] | None:
+    """What to say of an error and the exit status; None for one that is a fault of this program."""
+    from bench.config.reading import ConfigError
+    from bench.data.verified_files import DataError
+    from bench.records.fingerprint import UnknownModule
+    from bench.records.locks import LockHeld
+    from bench.records.merge import Contradiction
+    from bench.records.result_set import Damaged
+
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else "latentbench"
+        return f"{path}: {error.format_message().rstrip('.')} (see {path} --help)", error.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, (ConfigError, DataError, Damaged, Contradiction, UnknownModule)):
+        return str(error), MISTAKE
+    if isinstance(error, LockHeld):
+        return f"{error}; wait for it, or stop it, and start again", HELD
+    if isinstance(error, OSError):
+        return f"{error}; nothing half-written is left, start again to continue", FAULT
+    return None
+
+
+def _speak() -> None:
+    """A character that the terminal lacks ends no program; files and pipes get UTF-8 unless PYTHONIOENCODING is set."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            free = not stream.isatty() and "PYTHONIOENCODING" not in os.environ
+            stream.reconfigure(encoding="utf-8" if free else None, errors="replace")
+
+
+def carry_out(command: click.Command, arguments: list[str] | None = None) -> int:
+    """The exit status of a command line; what went wrong is said on stderr."""
+    _speak()
+    try:
+        return command.main(arguments, prog_name="latentbench", standalone_mode=False) or 0
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough, as in `latentbench explain ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception as error:
+        if (words := said(error)) is None:
+            raise
+        click.echo(words[0], err=True)
+        return words[1]
+
+
+def refusal(done: Path) -> Path:
+    """The file that says that a job ended with a mistake: a workflow that tries it again ends at once."""
+    return done.with_name(f"{done.name}{REFUSED}")
+
+
+def refusals(folder: Path) -> list[Path]:
+    """Those of a folder of jobs."""
+    return sorted(folder.glob(f"*{REFUSED}"))
+
+
+@contextlib.contextmanager
+def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
+    """Within: all output goes to the file `log`, but for the lines of an error, which go to the terminal too.
+
+    A mistake leaves the `refusal` of `done`, on which the next one ends at once.
+
+    Raises:
+        click.exceptions.Exit: with the status of the error.
+    """
+    if log is None:
+        yield
+        return
+    if done and refusal(done).exists():
+        raise click.exceptions.Exit(MISTAKE)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before = [os.dup(1), os.dup(2)]
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        sys.stdout.flush()
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        yield
+    except Exception as error:
+        if (words := said(error)) is None:
+            raise
+        lines, code = words
+        click.echo(lines, err=True)
+        os.write(before[1], "".join(f"{MARK}{line}\n" for line in lines.splitlines()).encode())
+        if done and code == MISTAKE:
+            refusal(done).write_text(f"{lines}\n", encoding="utf-8")
+        raise click.exceptions.Exit(code) from None
+    finally:
+        sys.stdout.flush()
+        os.dup2(before[0], 1)
+        os.dup2(before[1], 2)
+        for number in (*before, file):
+            os.close(number)

@@ -1,0 +1,96 @@
+"""How verbs, configs and runs are read from a command line, completed, and answered with the nearest if unknown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from bench import ROOT
+
+FOLDER = Path("config")
+
+
+class Verbs(click.Group):
+    """Verbs in the order of the pipeline."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were declared."""
+        return list(self.commands)
+
+    def verb(self, example: str, **settings) -> Callable:
+        """A decorator: the function is a verb, whose help ends with an example."""
+        return self.command(epilog=f"Example: latentbench {example}", context_settings=settings)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        """The verb that the first argument names."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from bench.config.schema import unknown
+
+            raise click.UsageError(f"verb: {unknown(args[0], self.commands)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Config(click.ParamType):
+    """A config file, the pipeline's copy of one (.json), or the name of one in config/."""
+
+    name = "config"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path of the file."""
+        places = [Path(value), *(f / f"{value}.yaml" for f in (FOLDER, ROOT / FOLDER))]
+        for path in places[1:] if "/" not in value and "." not in value else places[:1]:
+            if path.is_file():
+                return str(path)
+        from bench.config.schema import unknown
+
+        folder = Path(value).parent if places[0].suffix else FOLDER
+        there = sorted(folder.glob("*.yaml"))
+        self.fail(unknown(value, there if places[0].suffix else [path.stem for path in there]), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names in config/, and files."""
+        names = [path.stem for path in sorted(FOLDER.glob("*.yaml")) if path.stem.startswith(incomplete)]
+        return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
+
+
+class Cells(click.ParamType):
+    """A run, or the beginning of its id: likelihood, likelihood/mmd."""
+
+    name = "runs"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The experiments and methods of the config that is named before."""
+        from bench.config.reading import ConfigError
+        from bench.records.freshness import read
+
+        try:
+            cells = {f"{run.experiment}/{run.method}" for run in read(ctx.params["config"])[1]}
+        except (ConfigError, KeyError):
+            return []
+        return [CompletionItem(cell) for cell in sorted(cells) if cell.startswith(incomplete)]
+
+
+CONFIG, CELLS = Config(), Cells()
+COUNT = click.IntRange(min=1, max=100_000)
+# Results depend on the number of threads, so more than this machine has cores may be wanted; but no thousands.
+THREADS = click.IntRange(min=1, max=max(256, os.cpu_count() or 1))
+LOG = click.option("--log", type=click.Path(path_type=Path), help="File for all that is printed but errors.")
+
+
+def computing(command: Callable) -> Callable:
+    """The options that training and measuring share."""
+    for option in (
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option("--threads", type=THREADS, help="Threads of this process; torch's choice if not given."),
+        click.option("--force", is_flag=True, help="Also what is up to date."),
+        click.option("--done", type=click.Path(path_type=Path), help="File to write when everything is done."),
+        LOG,
+        click.argument("runs", nargs=-1, type=CELLS),
+        click.argument("config", type=CONFIG),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,161 @@
+"""The pipeline of a config under Snakemake, told to a reader: a line for each finished cell, then what came out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, deque
+
+import click
+
+from bench.config.runs import Run
+from bench.door.mistakes import FAULT, HELD, MARK, MISTAKE, refusals
+from bench.records import whole_files
+from bench.records.freshness import TIMING, Results
+from bench.records.snakemake_jobs import Jobs
+
+SUMMARY = "summary.txt"  # what the last report said, beside the page
+TRAINED = 0.75  # of a run's work, about
+
+
+class Progress:
+    """How far the runs have come that were to do when this began, judged by their files."""
+
+    def __init__(self, results: Results):
+        self.results = results
+        self.cells: dict[str, list[Run]] = {}
+        for run in results.runs:
+            if results.stale(run):
+                self.cells.setdefault(run.cell, []).append(run)
+        self.before = {run.id: self._stamps(run) for runs in self.cells.values() for run in runs}
+        self.count = len(self.cells)
+        self.begun = time.monotonic()
+
+    def _stamps(self, run: Run) -> list[int]:
+        def stamp(name: str) -> int:
+            try:
+                return self.results.path(run, name).stat().st_mtime_ns
+            except OSError:
+                return 0
+
+        return [stamp("record.json"), stamp("metrics.json")]
+
+    def _left(self, run: Run) -> float:
+        trained, measured = (a != b for a, b in zip(self._stamps(run), self.before[run.id], strict=True))
+        return 0.0 if measured else 1 - TRAINED * trained
+
+    def lines(self) -> list[str]:
+        """A line for each cell that was finished since this was last asked."""
+        left = {cell: sum(map(self._left, runs)) for cell, runs in self.cells.items()}
+        work = sum(left.values())
+        remaining = (time.monotonic() - self.begun) * work / max(len(self.before) - work, 0.1)
+        return [self._line(self.cells.pop(cell), remaining) for cell, work in left.items() if not work]
+
+    def _line(self, runs: list[Run], remaining: float) -> str:
+        def read(name: str) -> list[dict]:
+            return [whole_files.read_json(self.results.path(run, name)) or {} for run in runs]
+
+        seconds = sum(record.get("seconds", 0) for record in read("record.json"))
+        seconds += sum(sum(timing.get("seconds", {}).values()) for timing in read(TIMING))
+        ends = Counter(metrics.get("status", "missing") for metrics in read("metrics.json"))
+        bad = "".join(f", {n} {status}" for status, n in ends.items() if status != "ok")
+        seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ' '}"
+        left = f", about {duration(remaining)} left" if self.cells else ""
+        place = f"{self.count - len(self.cells)} of {self.count} cells{left}"
+        return f"{runs[0].experiment}/{runs[0].method:30} {seeds} {duration(seconds):>8}{bad}   {place}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for eyes: 8 s, 3 min, 2.5 h."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def run(config: str, options: list[str]) -> int:
+    """Bring everything of a config up to date and say what came out; the exit status.
+
+    Raises:
+        ConfigError: a bad config.
+    """
+    jobs = Jobs([config])
+    jobs.prepare()
+    folder = jobs.results.folder
+    done = (folder / "report.html").exists() and os.path.exists(jobs.done["results", "report"])
+    if (options or not done) and (code := snakemake(jobs, options)):
+        return code
+    if (folder / SUMMARY).exists():
+        click.echo((folder / SUMMARY).read_text(encoding="utf-8"), nl=False)
+    return 0
+
+
+def tune(config: str, options: list[str]) -> int:
+    """Train and measure the trials of a config's tuning; the exit status."""
+    jobs = Jobs([config])
+    jobs.prepare()
+    return snakemake(jobs, ["tune", *options])
+
+
+def snakemake(jobs: Jobs, arguments: list[str]) -> int:
+    """Snakemake's exit status, or that of a mistake which a job found; a line for each finished cell on the way.
+
+    Snakemake's own lock outlives a Snakemake that was killed. The results' lock does not, and is asked instead.
+    """
+    folder = jobs.results.folder
+    if holder := jobs.holder():
+        click.echo(f"{folder}: a living Snakemake works on it, {holder}; wait for it, or stop it", err=True)
+        return HELD
+    progress = Progress(jobs.results)
+    log = folder / "logs/snakemake.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--nocolor", *arguments, "--configfile", jobs.configfile]
+    path = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
+    with log.open("w", encoding="utf-8") as file:
+        # In a session of its own, so that a signal to this process reaches all jobs, and once.
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+            start_new_session=True, env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        heard: deque[str] = deque(maxlen=20)
+        said: set[str] = set()
+
+        def listen() -> None:
+            for line in child.stdout:
+                file.write(line)
+                file.flush()
+                heard.append(line.rstrip())
+                if line.startswith(MARK) and line not in said:
+                    said.add(line)
+                    click.echo(line.removeprefix(MARK), err=True, nl=False)
+
+        def stop(number: int, _frame) -> None:
+            os.killpg(child.pid, number)
+
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        try:
+            while child.poll() is None:
+                time.sleep(0.3)
+                for line in progress.lines():
+                    click.echo(line)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        listener.join(5)
+        for line in progress.lines():
+            click.echo(line)
+    if not child.returncode:
+        return 0
+    if not said:
+        click.echo("\n".join(line for line in heard if line.strip()), err=True)
+    click.echo(f"not everything was done; all that Snakemake said: {log}", err=True)
+    return MISTAKE if refusals(jobs.folder) else FAULT if child.returncode < 0 else child.returncode
