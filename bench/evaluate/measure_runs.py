@@ -137,7 +137,7 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
     return content
 
 
-def measure_all(results: Results, runs: list[Run], device: str, force: bool = False) -> dict[str, str]:
+def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: bool = False) -> dict[str, str]:
     """The status of each run, after measuring what is missing or of older code.
 
     Raises:

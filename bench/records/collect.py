@@ -63,7 +63,7 @@ def epochs(path: Path) -> list[dict[str, float]]:
 def shown(path: Path) -> dict[str, np.ndarray]:
     """What figures show of a run's stored codes and pictures; nothing if the file is absent or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             stored = {name: archive[name] for name in archive.files if not name.startswith("validation_")}
     except (OSError, ValueError, EOFError, BadZipFile):
         return {}
@@ -85,27 +85,30 @@ def half(array: np.ndarray) -> np.ndarray:
     return np.clip(array, -end, end).astype(np.float16)
 
 
-def collect(results: Results) -> dict[str, bytes]:
-    """Write the files of the set, and return them.
+def files(results: Results) -> dict[str, bytes]:
+    """The files of the set, as the runs say it now."""
+    lines = [found for run in results.runs if (found := line(results, run))]
+    old_history, old_arrays = result_set.history(results.folder), result_set.arrays(results.folder)
+    histories, arrays, seen = {}, {}, set()
+    for run in results.runs:
+        record = results.record(run)
+        own = epochs(results.path(run, "history.csv")) or old_history.get(run.id)
+        if record and own:
+            histories[run.id] = own
+        if record and record["status"] == "ok" and run.cell not in seen:
+            seen.add(run.cell)
+            kept = {n.removeprefix(f"{run.id}/"): a for n, a in old_arrays.items() if n.startswith(f"{run.id}/")}
+            for name, array in (shown(results.path(run, "codes.npz")) or kept).items():
+                arrays[f"{run.id}/{name}"] = array
+    return packing.packed([*lines, *baselines(results)], histories, arrays, results.config.name)
+
+
+def collect(results: Results) -> None:
+    """Write the files of the set.
 
     Raises:
-        LockHeld: another process is at it. OSError: the folder cannot be written.
+        LockHeld: another process is at it. OSError: the folder cannot be written. Damaged: what is there is not whole.
     """
     with packing.packing(results.folder):
-        lines = [found for run in results.runs if (found := line(results, run))]
-        old_history, old_arrays = result_set.history(results.folder), result_set.arrays(results.folder)
-        histories, arrays, seen = {}, {}, set()
-        for run in results.runs:
-            record = results.record(run)
-            own = epochs(results.path(run, "history.csv")) or old_history.get(run.id)
-            if record and own:
-                histories[run.id] = own
-            if record and record["status"] == "ok" and run.cell not in seen:
-                seen.add(run.cell)
-                kept = {n.removeprefix(f"{run.id}/"): a for n, a in old_arrays.items() if n.startswith(f"{run.id}/")}
-                for name, array in (shown(results.path(run, "codes.npz")) or kept).items():
-                    arrays[f"{run.id}/{name}"] = array
-        files = packing.packed([*lines, *baselines(results)], histories, arrays, results.config.name)
-        packing.replace(results.folder, files)
+        packing.replace(results.folder, files(results))
     results.__dict__.pop("packed", None)
-    return files

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.config.runs import Run
-from bench.records import result_set, whole_files
+from bench.records import collect, result_set, whole_files
 from bench.records.freshness import Results
 from bench.records.result_set import Damaged
 
@@ -120,11 +120,16 @@ def problems(results: Results) -> Iterator[str]:
             yield from _of_its_record(run, record, metrics, results.path(run, "metrics.json"))
         if record.status == "ok":
             yield from _began_alike(run, record, results.path(run, "record.json"), beginnings)
-    for name in ("history", "arrays"):
-        try:
-            getattr(result_set, name)(results.folder)
-        except Damaged as error:
+    try:
+        now = collect.files(results)
+    except (Damaged, KeyError, TypeError) as error:
+        if isinstance(error, Damaged):
             yield str(error)
+        return
+    for name, content in now.items():
+        path = result_set.place(results.folder, name)
+        if path.exists() and path.read_bytes() != content:
+            yield f"{path}: not what the runs say; `latentbench collect` writes it again"
 
 
 def _read(model: type[Exact], path: Path, packed: dict | None, folder: Path) -> Iterator[str]:

@@ -137,7 +137,7 @@ def arrays(folder: Path, run: str | None = None) -> dict[str, np.ndarray]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if run is None:
                 return dict(archive)
             return {name.removeprefix(f"{run}/"): archive[name] for name in archive.files if name.startswith(f"{run}/")}

@@ -8,7 +8,8 @@ import yaml
 from bench.config import reading
 from bench.config.runs import Run, batches, expand, select
 from bench.records import plan, whole_files
-from bench.records.freshness import Results, evaluation_version, read, training_version
+from bench.records.collect import collect
+from bench.records.freshness import Results, measurement_versions, read, training_version
 from bench.records.snakemake_jobs import SHOWN, Jobs
 from tests.support.checkout import ROOT, TINY, Checkout
 
@@ -81,19 +82,17 @@ def test_patterns_choose_runs_and_a_wrong_one_is_named(config):
 
 FINISH = """
 import sys
-from pathlib import Path
 from bench.records import whole_files
+from bench.records.freshness import measurement_versions, training_version
 from bench.records.snakemake_jobs import Jobs
-from bench.records.freshness import Results, read
 jobs = Jobs([sys.argv[1]])
 for run in jobs.results.runs:
-    folder = jobs.results.path(run)
-    store.write(folder / "model.safetensors", "a model")
-    settings = run.to_json()
-    store.write_json(folder / "record.json", {"version": training_version(run), "status": "ok", "run": settings})
-    store.write_json(folder / "metrics.json", {"version": evaluation_version(run), "status": "ok", "rows": []})
-for path in jobs.done.values():
-    store.write(path, "")
+    whole_files.write(jobs.results.path(run, "model.safetensors"), "a model")
+    model = {"model": whole_files.sha256(b"a model")}
+    record = {"version": training_version(run), "status": "ok", "run": run.to_json(), "hashes": model}
+    whole_files.write_json(jobs.results.path(run, "record.json"), record)
+    metrics = {"status": "ok", "versions": measurement_versions(run), "failed": {}, "rows": []}
+    whole_files.write_json(jobs.results.path(run, "metrics.json"), model | metrics)
 """
 
 
@@ -125,14 +124,13 @@ def edited(finished, monkeypatch):
 ALL = {"ae", "mmd"}
 EDITS = {
     "a regularizer": ("regularizers/mmd.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
-    # A referee measures every run with the same kernels.
-    "the kernels it imports": ("regularizers/_kernels.py", lambda s: s + b"\nX = 1\n", {"mmd"}, {"ae"}),
+    "the kernels it imports": ("regularizers/_kernels.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
     "another regularizer": ("regularizers/kl.py", lambda s: s + b"\nX = 1\n", set(), set()),
     "a docstring": ("regularizers/mmd.py", lambda s: s.replace(b"Squared MMD", b"The squared MMD"), set(), set()),
     "another layout": ("regularizers/mmd.py", lambda s: s.replace(b"too_few(codes", b"too_few(\n codes"), set(), set()),
     "a comment": ("regularizers/mmd.py", lambda s: b"# why\n" + s + b"\n\n# and so on\n", set(), set()),
     "the model": ("bench/train/autoencoder.py", lambda s: s + b"\nX = 1\n", ALL, set()),
-    "a metric": ("bench/evaluate/parzen.py", lambda s: s + b"\nX = 1\n", set(), ALL),
+    "a measurement, rewritten": ("bench/evaluate/parzen.py", lambda s: s + b"\nX = 1\n", set(), set()),
     "the report": ("bench/tables/experiment_tables.py", lambda s: s + b"\nX = 1\n", set(), set()),
     "a setting of one method": (
         "config/tiny.yaml",
@@ -188,25 +186,64 @@ def test_a_data_file_without_a_pinned_checksum_is_watched_itself(tmp_path):
     assert version().endswith("-absent")  # a plan can be made; training names the file
 
 
-def test_without_its_model_a_run_with_an_outdated_evaluation_trains_again(finished, edited):
-    [model] = (finished.folder / "results/tiny/runs/likelihood").glob("ae-*/seed1/model.safetensors")
-    content = model.read_bytes()
-    model.unlink()
-    stale = edited("bench/evaluate/parzen.py", lambda s: s + b"\nX = 1\n")
-    model.write_bytes(content)
-    assert stale == {"train": {"ae"}, "evaluate": {"ae", "mmd"}, "None": set()}
+def test_a_module_that_cannot_be_found_is_an_error_and_no_empty_hash(finished):
+    (finished.folder / "bench/train/crashes.py").rename(finished.folder / "bench/train/deaths.py")
+    try:
+        said = finished.run("python", "-m", "bench", "plan", "config/tiny.yaml", rc=None)
+        assert "deaths" not in said
+        finished.edit("bench/records/fingerprint.py", '"records.locks"', '"records.locked"')
+        said = finished.run("python", "-m", "bench", "plan", "config/tiny.yaml", rc=2)
+        assert "bench.records.locked: no source file" in said
+    finally:
+        finished.edit("bench/records/fingerprint.py", '"records.locked"', '"records.locks"')
+        (finished.folder / "bench/train/deaths.py").rename(finished.folder / "bench/train/crashes.py")
+
+
+def written(results, run, model=b"weights", status="ok", **versions):
+    """A record and measurements of a run."""
+    whole_files.write(results.path(run, "model.safetensors"), b"weights")
+    hashes = {"model": whole_files.sha256(model)}
+    record = {"version": training_version(run), "status": status, "run": run.to_json(), "id": run.id, "hashes": hashes}
+    whole_files.write_json(results.path(run, "record.json"), record | {"reason": None, "seconds": 1.0})
+    metrics = {"status": status, "versions": measurement_versions(run) | versions, "failed": {}, "rows": []}
+    whole_files.write_json(results.path(run, "metrics.json"), hashes | metrics)
+
+
+def test_a_measurement_by_an_older_protocol_is_made_again_and_without_its_model_the_run_trains(jobs):
+    run, results = jobs.results.runs[0], jobs.results
+    written(results, run)
+    assert results.stale(run) is None
+    written(results, run, reconstruction="older")
+    assert (results.stale(run), results.lacking(run)) == ("evaluate", ["reconstruction"])
+    results.path(run, "model.safetensors").unlink()
+    assert results.stale(run) == "train"
+
+
+def test_a_measurement_that_is_only_new_is_missing_and_makes_nothing_stale_without_a_model(jobs):
+    run, results = jobs.results.runs[0], jobs.results
+    written(results, run)
+    metrics = results.metrics(run)
+    del metrics["versions"]["reconstruction"]
+    whole_files.write_json(results.path(run, "metrics.json"), metrics)
+    assert results.stale(run) == "evaluate"
+    results.path(run, "model.safetensors").unlink()
+    assert results.stale(run) is None
 
 
 def test_a_model_with_a_flipped_bit_is_trained_again_before_it_is_measured(jobs):
     run = jobs.results.runs[0]
-    whole_files.write(jobs.results.path(run, "model.safetensors"), b"weights")
-    record = {"version": training_version(run), "status": "ok", "run": run.to_json()}
-    whole_files.write_json(
-        jobs.results.path(run, "record.json"), record | {"hashes": {"model": whole_files.sha256(b"weights")}}
-    )
-    assert jobs.results.stale(run) == "evaluate"
+    written(jobs.results, run, reconstruction="older")
     whole_files.write(jobs.results.path(run, "model.safetensors"), b"weighus")
     assert jobs.results.stale(run) == "train"
+
+
+def test_a_record_of_an_older_form_is_stale_and_breaks_nothing(jobs):
+    run = jobs.results.runs[0]
+    for content in ({"status": "ok"}, [], {"version": "1"}, "text"):
+        whole_files.write_json(jobs.results.path(run, "record.json"), content)
+        assert jobs.results.stale(run) == "train"
+        plan.describe(plan.Plan(jobs.results).rows(), 1)
+        collect(jobs.results)
 
 
 # --- what Snakemake is told -------------------------------------------------------------------------------
@@ -237,52 +274,43 @@ def test_another_order_of_the_methods_makes_the_tables_anew_and_nothing_else(job
     turned.write_text(yaml.safe_dump(content, sort_keys=False))
     other = Jobs([str(turned)], root=tmp_path / "results")
     changed = {os.path.basename(p) for p in set(other.done.values()) - set(jobs.done.values())}
-    assert {name.split("-")[0] for name in changed} == {"results.controls", "results.collect", "results.report"}
+    assert {name.split("-")[0] for name in changed} == {"results.collect", "results.report"}
     assert other.file != jobs.file
 
 
-def test_a_lost_record_takes_its_batchs_done_files_and_the_tables_with_it(jobs):
+def test_done_files_say_what_the_records_say(jobs):
     for run in jobs.results.runs:
-        whole_files.write_json(
-            jobs.results.path(run, "record.json"), record := {"version": training_version(run), "status": "ok"}
-        )
-        record["run"] = run.to_json()
-        whole_files.write_json(jobs.results.path(run, "record.json"), record)
-        whole_files.write_json(jobs.results.path(run, "metrics.json"), {"version": evaluation_version(run)})
-    for path in jobs.done.values():
-        whole_files.write(path, "")
+        written(jobs.results, run)
     jobs.prepare()
-    assert all(os.path.exists(path) for path in jobs.done.values())
+    stages = {key for key, path in jobs.done.items() if os.path.exists(path)}
+    assert stages == set(jobs.done) - {("results", "collect"), ("results", "report")}
+    for stage in ("collect", "report"):
+        whole_files.write(jobs.done["results", stage], "")
     lost = jobs.results.runs[-1]
     jobs.results.path(lost, "record.json").unlink()
     jobs.prepare()
     left = {key for key, path in jobs.done.items() if os.path.exists(path)}
-    untouched = {key for key in jobs.done if key[0].startswith("likelihood.ae")} | {("results", "controls")}
-    assert left == untouched & set(jobs.done)
+    assert left == {key for key in jobs.done if key[0].startswith("likelihood.ae")} | {("results", "controls")}
 
 
-def test_a_plan_judges_by_the_records_of_the_same_cell_within_a_factor_of_two(jobs):
-    results, seconds = jobs.results, {"ae": 10.0, "mmd": 40.0}
+def test_a_plan_judges_by_the_records_of_the_same_cell_and_says_where_there_is_none(jobs):
+    results = jobs.results
     for run in results.runs:
-        if run.seed == 0:
-            record = {"version": training_version(run), "status": "ok", "run": run.to_json(), "id": run.id}
-            whole_files.write_json(results.path(run, "record.json"), record | {"seconds": seconds[run.method]})
-            whole_files.write(results.path(run, "model.safetensors"), "a model")
+        if run.seed == 0 and run.method == "ae":
+            written(results, run, reconstruction="older")
     rows = {row["cell"].split("/")[1].split("-")[0]: row for row in plan.Plan(results).rows()}
-    for method, expected in seconds.items():
-        assert rows[method]["to train"] == 1
-        assert rows[method]["to evaluate"] == 1
-        assert rows[method]["hours"] * 3600 == pytest.approx(expected)
-        assert rows[method]["by"] == "cell"
-    assert "4 runs: 0 done, 2 to train, 2 to evaluate only." in plan.describe(list(rows.values()), jobs=2)
+    assert (rows["ae"]["to train"], rows["ae"]["to evaluate"]) == (1, 1)
+    assert rows["ae"]["hours"] * 3600 == 1.0
+    said = plan.describe(list(rows.values()), jobs=2)
+    assert "4 runs: 0 done, 3 to train, 1 to evaluate only." in said
+    assert "No run of 2 of these cells was timed on this processor" in said
 
 
 def test_progress_counts_what_is_begun_and_what_failed(jobs):
     results = jobs.results
     begun, failed = results.runs[0], results.runs[-1]
     whole_files.write_json(results.path(begun, "checkpoints/attempts.json"), {})
-    record = {"version": training_version(failed), "status": "diverged", "run": failed.to_json(), "id": failed.id}
-    whole_files.write_json(results.path(failed, "record.json"), record | {"seconds": 1.0})
+    written(results, failed, status="diverged")
     rows = plan.Plan(results).rows()
     assert sum(row["begun"] for row in rows) == 1
     assert [row["not ok"] for row in rows] == ["", "1 diverged"]
@@ -299,8 +327,7 @@ def test_a_timed_out_run_is_tried_again_only_with_other_time(jobs):
     results: Results = jobs.results
     run = results.runs[0]
     limited = Run(run.experiment, run.method, run.seed, run.settings.model_copy(update={"timeout": 5.0}))
-    record = {"version": training_version(limited), "status": "timeout", "run": limited.to_json()}
-    whole_files.write_json(results.path(limited, "record.json"), record)
+    written(results, limited, status="timeout")
     assert results.trained(limited)
     assert not results.trained(run)
 

@@ -20,10 +20,10 @@ def done(tmp_path_factory):
     (folder / "tiny.yaml").write_text(TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        config, runs, results = read("tiny.yaml")
-        train_runs.train_all(Results(config), runs)
-        measure_runs.measure_all(Results(config), runs)
-        collect.write(config, runs, results, results / "metrics.csv")
+        results = Results(read("tiny.yaml")[0])
+        train_runs.train_all(results, results.runs)
+        measure_runs.measure_all(results, results.runs)
+        collect.collect(results)
     return folder
 
 
@@ -50,7 +50,7 @@ def test_sound_results_have_no_problems(results, capsys):
     assert checked(capsys, "--strict") == (0, "4 runs: 0 not finished, 0 problems\n")
 
 
-@pytest.mark.parametrize("key", sorted(integrity.Record.model_fields.keys() - {"accepted"}))
+@pytest.mark.parametrize("key", sorted(integrity.Record.model_fields.keys() - {"evidence"}))
 def test_a_record_without_a_key_is_named_with_file_and_key(key, results, capsys):
     _, runs, folder = results
     path = folder / "runs" / runs[1].id / "record.json"
@@ -111,12 +111,12 @@ def test_measurements_that_are_not_numbers_twice_there_or_of_another_record_are_
     first, second, third = (folder / "runs" / run.id / "metrics.json" for run in runs[:3])
     edit(first, lambda content: content["rows"][0].update(value="much"))
     edit(second, lambda content: content["rows"].append(content["rows"][0]))
-    edit(third, lambda content: content.update(version="0" * 16))
+    edit(third, lambda content: content.update(model="0" * 64))
     code, output = checked(capsys)
     assert code == 1
     assert f"{first}: rows.0.value: Input should be a valid number (found 'much')" in output
     assert f"{second}: rows: reconstruction of test twice" in output
-    assert f"{third}: version: not of the record beside it" in output
+    assert f"{third}: model: not that of the record beside it" in output
 
 
 def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys):
@@ -126,11 +126,11 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
     content[-1] ^= 1
     model.write_bytes(content)
     table = folder / "metrics.csv"
-    table.write_text(table.read_text().replace(",ok,", ",fine,", 1))
+    table.write_text(table.read_text().replace(",test,", ",train,", 1))
     code, output = checked(capsys)
     assert code == 1
     assert f"{model}: not the file whose hash its record has" in output
-    assert f"{table}: not what the records say" in output
+    assert f"{table}: not what the runs say" in output
     broken = folder / "runs" / runs[1].id / "metrics.json"
     broken.write_text(broken.read_text()[:-20])
     assert f"{broken}: not a whole JSON file" in checked(capsys)[1]
@@ -138,12 +138,22 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
 
 def test_strict_wants_every_run_finished(results, capsys):
     config, runs, folder = results
+    for name in ("runs.jsonl", "metrics.csv"):
+        (folder / name).unlink()
     shutil.rmtree(folder / "runs" / runs[0].id)
     change = {"status": "diverged", "reason": "a loss is not finite"}
     for name in ("record.json", "metrics.json"):
         edit(folder / "runs" / runs[1].id / name, lambda content: content.update(change))
-    collect.write(config, runs, folder, folder / "metrics.csv")
+    edit(folder / "runs" / runs[2].id / "record.json", lambda content: content.update(version="0" * 16 + "-absent"))
+    edit(folder / "runs" / runs[3].id / "metrics.json", lambda content: content["versions"].update(reconstruction="1"))
+    collect.collect(Results(config))
     code, output = checked(capsys)
     assert code == 0
-    assert f"{runs[0].id}: not run\n{runs[1].id}: diverged, a loss is not finite\n" in output
+    said = [
+        "not run",
+        "diverged, a loss is not finite",
+        "of older code or data; `verify` says whether it is still true",
+    ]
+    said.append("not measured by the present reconstruction")
+    assert output.splitlines()[:4] == [f"{run.id}: {words}" for run, words in zip(runs, said, strict=True)]
     assert checked(capsys, "--strict")[0] == 3

@@ -33,7 +33,7 @@ from bench.records import resumable
 from bench.records import whole_files
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store.write(sys.argv[1], b"x" * 100_000)
+whole_files.write(sys.argv[1], b"x" * 100_000)
 """
 
 
@@ -72,7 +72,7 @@ import sys, time
 from bench.records import locks
 from bench.records import resumable
 from bench.records import whole_files
-with store.run_lock(sys.argv[1]):
+with locks.run_lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -173,7 +173,7 @@ from bench.records import resumable
 from bench.records import whole_files
 for step in range(1, 10**6):
     state = {"fingerprint": "run", "x": torch.full((50_000,), float(step)), "step": step}
-    store.save_checkpoint(sys.argv[1], step, state)
+    resumable.save_checkpoint(sys.argv[1], step, state)
 """
 
 

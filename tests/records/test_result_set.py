@@ -1,0 +1,240 @@
+"""A result set is whole, the same bytes for the same runs, and what was packed is what a clone reads."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from bench.records import result_set
+from bench.records.collect import collect, shown
+from bench.records.freshness import Results, read
+from bench.records.merge import Contradiction, merge
+from bench.records.result_set import FILES, Damaged
+from tests.support import result_sets
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A config and its packed results."""
+    folder = tmp_path_factory.mktemp("set")
+    path, metrics = result_sets.write(folder)
+    return path, metrics.parent
+
+
+def content(folder):
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def clone(made, folder):
+    """What git has of a result set."""
+    (folder / "tiny").mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(made[1] / name, folder / "tiny" / name)
+    return Results(read(made[0])[0], folder)
+
+
+def test_a_clone_reads_what_was_packed_and_packs_it_to_the_same_bytes(made, tmp_path):
+    here, there = Results(read(made[0])[0], made[1].parent), clone(made, tmp_path)
+    before = content(made[1])
+    for run in here.runs:
+        assert there.record(run) == here.record(run)
+        rows = [{k: v for k, v in row.items() if k != "current"} for row in there.metrics(run)["rows"]]
+        assert rows == here.metrics(run)["rows"]
+        assert there.stale(run) == (None if here.record(run)["status"] == "ok" else here.stale(run))
+    collect(there)
+    assert content(tmp_path / "tiny") == before
+    collect(here)
+    assert content(made[1]) == before
+
+
+def test_a_run_that_is_new_joins_what_was_packed(made, tmp_path):
+    there = clone(made, tmp_path)
+    run = there.runs[0]
+    shutil.copytree(made[1] / "runs" / run.id, there.path(run))
+    record = there.record(run)
+    (there.path(run) / "record.json").write_text(
+        json.dumps(record | {"version": "0" * 16 + "-feedface"}), encoding="utf-8"
+    )
+    collect(there)
+    rows = list(result_set.tidy(tmp_path / "tiny"))
+    assert {row["run"] for row in rows} == {row["run"] for row in result_set.tidy(made[1])}
+    assert {row["run"] for row in rows if not row["current"]} == {run.id}
+
+
+def test_numbers_of_every_size_and_sign_come_back_as_they_were(made, tmp_path):
+    from bench.records import packing
+
+    values = [0.1, -1e-300, 3.0, 1 / 3, 1e22, -0.0]
+    rows = [
+        {"protocol": "p", "metric": f"m{i}", "value": v, "standard_error": v, "n": 3, "split": "test", "current": True}
+        for i, v in enumerate(values)
+    ]
+    metrics = {"status": "ok", "reason": None, "rows": rows}
+    line = {"id": 'a, "b"/m/seed0', "baseline": {"version": "1-2"}, "metrics": metrics, "current": True}
+    for name, data in packing.packed([line], {}, {"x/y": np.arange(3)}, "n").items():
+        (tmp_path / name).write_bytes(data)
+    [back] = result_set.runs(tmp_path)
+    assert [row["value"] for row in back["metrics"]["rows"]] == values
+    assert back["id"] == line["id"]
+    assert (result_set.arrays(tmp_path, "x")["y"] == np.arange(3)).all()
+
+
+DAMAGE = {
+    "a line that is cut off": ("runs.jsonl", lambda b: b[:-30], r"runs.jsonl:\d+: expected a run"),
+    "other columns": ("metrics.csv", lambda b: b.replace(b"metric", b"metre", 1), "csv:1: expected the columns"),
+    "an infinite number": ("metrics.csv", lambda b: b + b"x,p,m,inf,,,test,1\n", r"metrics.csv:\d+: expected a mea"),
+    "commas alone": ("metrics.csv", lambda b: b + b",,,,,,,\n", r"metrics.csv:\d+: expected a measurement, found ',,,"),
+    "a number in words": ("metrics.csv", lambda b: b + b'x,p,m,"-31,31",,,test,1\n', r"csv:\d+: expected a mea"),
+    "a run that is not there": ("metrics.csv", lambda b: b + b"x,p,m,1.0,,,test,1\n", "run 'x' is not in"),
+    "a history without numbers": ("history.csv", lambda b: b + b"x,one,two\n", "history.csv: not the history of runs"),
+    "a truncated archive": ("arrays.npz", lambda b: b[: len(b) // 2], "arrays.npz: not a whole file of arrays"),
+    "a page in its place": ("arrays.npz", lambda b: b"<html>", "arrays.npz: not a whole file of arrays"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_a_damaged_file_is_named(what, made, tmp_path):
+    name, change, expected = DAMAGE[what]
+    clone(made, tmp_path)
+    path = tmp_path / "tiny" / name
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(Damaged, match=expected):
+        (list(result_set.tidy(path.parent)), result_set.history(path.parent), result_set.arrays(path.parent))
+
+
+def test_what_figures_show_is_small_and_a_damaged_file_of_codes_shows_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    stored = {
+        "test_z": rng.normal(size=(10_000, 8)).astype(np.float32) * 1e6,
+        "test_classes": np.arange(10_000).astype(np.uint8),
+        "samples": rng.integers(0, 255, (400, 64), dtype=np.uint8),
+        "validation_z": np.zeros((5, 8)),
+    }
+    np.savez_compressed(tmp_path / "codes.npz", **stored)
+    found = shown(tmp_path / "codes.npz")
+    assert {name: (a.shape, a.dtype.name) for name, a in found.items()} == {
+        "test_z": ((2000, 8), "float16"), "test_classes": ((2000,), "uint8"), "samples": ((200, 64), "uint8"),
+    }  # fmt: skip
+    assert np.isfinite(found["test_z"]).all()
+    chosen = np.linspace(0, 9999, 2000).astype(int)
+    assert (found["test_classes"] == stored["test_classes"][chosen]).all()
+    (tmp_path / "codes.npz").write_bytes((tmp_path / "codes.npz").read_bytes()[:1000])
+    assert shown(tmp_path / "codes.npz") == {}
+
+
+# --- merge ------------------------------------------------------------------------------------------------
+
+
+def part(made, folder, wanted):
+    """The result set of some of the runs, as another machine would have it."""
+    results = Results(read(made[0])[0], folder)
+    results.runs = [run for run in results.runs if wanted(run)]
+    for run in results.runs:
+        shutil.copytree(made[1] / "runs" / run.id, results.path(run))
+    collect(results)
+    return results.folder
+
+
+def test_the_merge_of_two_halves_is_the_whole_byte_for_byte(made, tmp_path):
+    by_seed = [part(made, tmp_path / f"s{n}", lambda run, n=n: run.seed % 2 == n) for n in (0, 1)]
+    by_method = [part(made, tmp_path / f"m{n}", lambda run, n=n: (run.method == "aae") == n) for n in (0, 1)]
+    for i, sources in enumerate((by_seed, by_seed[::-1], by_method, [made[1], *by_seed])):
+        said = merge(sources, tmp_path / f"whole{i}")
+        assert content(tmp_path / f"whole{i}") == content(made[1])
+        assert str(sources[0]) in said
+
+
+def changed(line, **changes):
+    return line | {"record": line["record"] | changes}
+
+
+def other_value(line):
+    rows = [dict(row) for row in line["metrics"]["rows"]]
+    rows[0]["value"] += 1e-9
+    return line | {"metrics": line["metrics"] | {"rows": rows}}
+
+
+def settings(line, **changes):
+    run = line["record"]["run"]
+    return changed(line, run=run | {"settings": run["settings"] | changes})
+
+
+CONTRADICTIONS = {
+    "a number": (other_value, r"seed0: reconstruction is [\d.]+ and [\d.]+ \("),
+    "the code": (lambda x: changed(x, version="1" * 16 + "-" + x["record"]["version"].split("-")[1]), "other code"),
+    "the data": (lambda x: changed(x, version=x["record"]["version"].split("-")[0] + "-feedface"), "other data"),
+    "the settings": (lambda x: settings(x, width=17), "other settings"),
+    "the status": (lambda x: changed(x, status="diverged"), "ok and diverged"),
+    "the model": (lambda x: changed(x, hashes={"model": "cd" * 32}), "trained twice, to other model"),
+    "the first batches": (lambda x: changed(x, hashes=x["record"]["hashes"] | {"batches": "1"}), "to other batches"),
+    "the protocol": (lambda x: x | {"metrics": x["metrics"] | {"versions": {"reconstruction": "2"}}}, "er protocols"),
+    "the kind": (
+        lambda x: {"id": x["id"], "baseline": {"version": "1-2"}, "metrics": x["metrics"], "current": True},
+        "a baseline in the other",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_what_contradicts_is_refused_in_a_line(what, made, tmp_path):
+    from bench.records import packing
+
+    change, expected = CONTRADICTIONS[what]
+    lines = result_set.runs(made[1])
+    lines = [change(line) if line["id"].endswith("seed0") and "mmd" in line["id"] else line for line in lines]
+    (tmp_path / "other").mkdir()
+    for name, data in packing.packed(lines, {}, {}, "tiny").items():
+        (tmp_path / "other" / name).write_bytes(data)
+    with pytest.raises(Contradiction, match=expected) as error:
+        merge([made[1], tmp_path / "other"], tmp_path / "out")
+    assert all(len(line) < 300 for line in str(error.value).splitlines())
+    assert not (tmp_path / "out" / "runs.jsonl").exists()
+
+
+def test_seeds_of_a_cell_that_are_of_other_code_and_sets_of_other_configs_are_not_joined(made, tmp_path):
+    halves = [part(made, tmp_path / f"s{n}", lambda run, n=n: run.seed % 2 == n) for n in (0, 1)]
+    text = (halves[1] / "runs.jsonl").read_text()
+    version = result_set.runs(halves[1])[0]["record"]["version"]
+    (halves[1] / "runs.jsonl").write_text(text.replace(version, "1" * 16 + version[16:]))
+    with pytest.raises(Contradiction, match="of other code or data than"):
+        merge(halves, tmp_path / "out")
+    (halves[1] / "runs.jsonl").write_text(text)
+    (halves[1] / "README.md").write_text("# another\n")
+    with pytest.raises(Contradiction, match=r"other configs: .* is of tiny, .* is of another"):
+        merge(halves, tmp_path / "out")
+    with pytest.raises(Damaged, match="nowhere: no result set"):
+        merge([halves[0], tmp_path / "nowhere"], tmp_path / "out")
+
+
+# --- kill -9 ----------------------------------------------------------------------------------------------
+
+PACK = """
+import pathlib, sys
+from bench.records import packing
+folder = pathlib.Path(sys.argv[1])
+print("ready", flush=True)
+for i in range(10_000):
+    with packing.packing(folder):
+        packing.replace(folder, {name: f"{i}\\n".encode() * 20_000 for name in packing.FILES})
+"""
+
+
+@pytest.mark.faults
+def test_kill_9_while_a_set_is_replaced_leaves_the_old_or_the_new_whole(tmp_path):
+    """Twenty times; what a reader sees, before anybody repairs anything, is of one writing."""
+    random.seed(0)
+    for _ in range(20):
+        process = subprocess.Popen([sys.executable, "-c", PACK, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(random.uniform(0.05, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        seen = {result_set.place(tmp_path, name).read_bytes() for name in FILES if any(tmp_path.glob("*.csv"))}
+        assert len(seen) <= 1
