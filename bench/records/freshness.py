@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.runs import EVALUATION_SETTINGS, Run, expand
-from bench.config.schema import Config
+from bench.config.schema import Config, Optimizer
 from bench.data.sources import DataError, digest
 from bench.records import result_set, whole_files
 from bench.records.fingerprint import fingerprint, plug_in
@@ -40,7 +40,9 @@ def training_version(run: Run) -> str:
     The settings once more, with the defaults that the folder's name leaves out: a changed default
     must not pass unnoticed. Data that is absent has no version, and training will say so.
     """
-    settings = json.dumps(run.settings.model_dump(mode="json", exclude=EVALUATION_SETTINGS), sort_keys=True)
+    content = run.settings.model_dump(mode="json", exclude=EVALUATION_SETTINGS)
+    content["optimizers"][""] = Optimizer().model_dump(mode="json")  # of what the settings say nothing about
+    settings = json.dumps(content, sort_keys=True)
     code = fingerprint(*modules(run))
     return f"{hashlib.sha256(f'{code} {settings}'.encode()).hexdigest()[:16]}-{_data(run)}"
 

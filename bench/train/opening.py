@@ -12,11 +12,12 @@ from regularizers import Regularizer
 if TYPE_CHECKING:
     from bench.train.loop import Training
 
-STEPS = 12  # whose losses are kept
+STEPS = 6  # whose losses are kept: each step makes of a rounding difference a larger one
 IMAGES = 256  # of the validation split
-# Largest relative difference of the same code on other processors, with other orders of sums and numbers of threads,
-# was 2e-6 in float32 and 2e-3 in bfloat16; see docs/reliability.md for how it was measured.
-TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+# Of the first step, and of what follows. The same code with other instructions (AVX2 or none), other orders of sums
+# and two threads instead of one differed by 4e-7, then 3e-3 in float32, and by 2e-3, then 8e-3 in bfloat16, the most
+# in eleven cells of MNIST: Adam turns the sign of a gradient near 0 into a whole step.
+TOLERANCE = {"float32": (1e-5, 1e-2), "bfloat16": (5e-3, 3e-2)}
 
 
 def probe(training: "Training", batch) -> dict[str, float]:
@@ -58,16 +59,18 @@ class Comparison(NamedTuple):
 
 def compare(old: Mapping, new: Mapping, precision: str) -> Comparison:
     """An opening that a record holds against the one that the present code gives."""
-    allowed, largest, first = TOLERANCE[precision], 0.0, None
+    at_first, later = TOLERANCE[precision]
+    largest, first = 0.0, None
     numbers = []
     for t in range(STEPS):
         for term in sorted({*old["losses"], *new["losses"]}):
             a, b = (opening["losses"].get(term, []) for opening in (old, new))
             if t < max(len(a), len(b)):
-                numbers.append((f"step {t + 1}, {term}", a[t : t + 1], b[t : t + 1]))
+                numbers.append((f"step {t + 1}, {term}", a[t : t + 1], b[t : t + 1], later if t else at_first))
     for name in sorted({*old["after"], *new["after"]}):
-        numbers.append((name, *([o["after"][name]] if name in o["after"] else [] for o in (old, new))))
-    for where, a, b in numbers:
+        pair = ([o["after"][name]] if name in o["after"] else [] for o in (old, new))
+        numbers.append((name, *pair, 1e-6 if name.startswith("rate") else later))
+    for where, a, b, allowed in numbers:
         if not a or not b:
             return Comparison(math.inf, first or f"{where}: {'new' if b else 'gone'}")
         difference = abs(a[0] - b[0]) / max(abs(a[0]), abs(b[0]), 1e-3)

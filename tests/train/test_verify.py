@@ -1,0 +1,109 @@
+"""Later code is held to the numbers that a record began with: the same stays current, another is named."""
+
+import pytest
+
+from bench.records import whole_files
+from bench.train import opening
+from tests.support.checkout import Checkout
+
+CONFIG = """\
+name: tiny
+seeds: 2
+controls: false
+defaults: {dataset: digits, width: 16, epochs: 2, batch_size: 100}
+methods:
+  ae: {regularizer: unregularized}
+  aae: {regularizer: adversarial, schedule: alternating, hyperparameters: {width: 16}}
+  mmd: {regularizer: mmd, schedule: alternating}
+  ex_post: {regularizer: ex_post}
+experiments:
+  likelihood:
+    {methods: [ae, aae, mmd, ex_post], latents: {z: {dim: 4}}, decoder: [z], evaluations: [reconstruction, likelihood],
+     parzen_samples: [500]}
+  petals: {methods: [mmd], latents: {z: {prior: petals, dim: 2}}, decoder: [z], evaluations: [reconstruction]}
+"""
+ALL = {"likelihood/ae", "likelihood/aae", "likelihood/mmd", "likelihood/ex_post", "petals/mmd"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A copy of the repository with finished runs."""
+    copy = Checkout(tmp_path_factory.mktemp("copy"))
+    copy.write("config/tiny.yaml", CONFIG)
+    copy.run("python", "-m", "bench", "train", "config/tiny.yaml", "--threads", "1")
+    copy.run("python", "-m", "bench", "evaluate", "config/tiny.yaml", "--threads", "1")
+    return copy
+
+
+def stale(text):
+    return {line.split("-")[0] for line in text.splitlines() if ": stale" in line}
+
+
+# What is edited, and the cells whose numbers it changes.
+EDITS = {
+    "a name that nobody reads": ("bench/train/objective.py", "import torch\n", "import torch\nA_NAME = 1\n", set()),
+    "the sign of a penalty": (
+        "regularizers/mmd.py", "return value + self.mu", "return -value + self.mu", {"likelihood/mmd", "petals/mmd"}
+    ),
+    "a rate in a default": ("bench/config/schema.py", "lr: Rate = 1e-3", "lr: Rate = 5e-4", ALL),
+    "the scale of a prior": ("regularizers/_priors.py", "radius: float = 4.2", "radius: float = 4.0", {"petals/mmd"}),
+    "what is fitted last": ("regularizers/ex_post.py", "means_))", "means_) + 1)", {"likelihood/ex_post"}),
+    "the rates of later epochs": (
+        "bench/train/loop.py", "rate = optimizer.spec.lr\n", "rate = optimizer.spec.lr * (1 + epoch)\n", ALL
+    ),
+    "the discriminator's loss": (
+        "regularizers/adversarial.py", "mean() + softplus(fake)", "mean() + 1.1 * softplus(fake)", {"likelihood/aae"}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_exactly_what_an_edit_changes_is_stale_and_the_first_difference_is_named(done, what):
+    name, old, new, expected = EDITS[what]
+    source = (done.folder / name).read_text()
+    done.edit(name, old, new)
+    try:
+        said = done.run("python", "-m", "bench", "verify", "config/tiny.yaml", "--jobs", "1", rc=3 if expected else 0)
+    finally:
+        done.write(name, source)
+        done.run("python", "-m", "bench", "verify", "config/tiny.yaml", "--jobs", "1")
+    assert stale(said) == expected
+    for line in said.splitlines():
+        if ": stale" in line and "like " not in line:
+            assert " then, " in line
+
+
+MOVES = {
+    "bench.train.autoencoder": "bench.train.network",
+    "bench.data.labelled_subsets": "bench.data.labels",
+    "bench.config.streams": "bench.data.streams",
+}
+
+
+def test_modules_that_are_renamed_and_moved_make_nothing_stale_and_every_record_holds_the_evidence(done):
+    sources = {path: path.read_text() for path in done.folder.glob("bench/**/*.py")}
+
+    def file(module):
+        return done.folder / f"{module.replace('.', '/')}.py"
+
+    try:
+        for path, text in sources.items():
+            for old, new in MOVES.items():
+                text = text.replace(old, new)
+            path.write_text(text)
+        for old, new in MOVES.items():
+            file(old).rename(file(new))
+        assert len(done.stale("config/tiny.yaml")["train"]) == 10
+        said = done.run("python", "-m", "bench", "verify", "config/tiny.yaml", "--jobs", "2")
+        assert not stale(said)
+        assert "10 records: 0 of the present code, 10 repeated and the same" in said
+        assert not done.stale("config/tiny.yaml")["train"]
+        for path in done.folder.glob("results/tiny/runs/**/record.json"):
+            evidence = whole_files.read_json(path)["evidence"]
+            assert evidence["difference"] <= opening.TOLERANCE["float32"][0]
+            assert evidence.keys() == {"commit", "dirty", "difference", "machine", "torch", "version"}
+    finally:
+        for new in MOVES.values():
+            file(new).unlink(missing_ok=True)
+        for path, text in sources.items():
+            path.write_text(text)
