@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from annotated_types import Gt, Interval, MinLen
@@ -22,6 +22,7 @@ from torch.distributions import (
 # In the latent's own units: far from these, single precision is at its end.
 Length = Annotated[float | int, Interval(ge=1e-3, le=1e3)]
 Components = Annotated[int, Interval(ge=1, le=1000)]
+Plane = Annotated[int, Interval(ge=2, le=2)]
 
 
 class Prior(nn.Module):
@@ -124,7 +125,7 @@ class Petals(Prior):
 
     def __init__(
         self,
-        dim: Literal[2] = 2,
+        dim: Plane = 2,
         components: Components = 10,
         radius: Annotated[float | int, Interval(ge=0, le=1e3)] = 4.2,
         length: Length = 1.5,
@@ -151,7 +152,7 @@ class SwissRoll(Prior):
 
     heads = ("continuous",)
 
-    def __init__(self, dim: Literal[2] = 2, components: Components = 200, thickness: Length = 0.05):
+    def __init__(self, dim: Plane = 2, components: Components = 200, thickness: Length = 0.05):
         if dim != 2:
             raise ValueError(f"the swiss roll lies in 2 dimensions, not {dim}")
 

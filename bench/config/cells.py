@@ -103,7 +103,7 @@ def seeds(config: Config, experiment: str, method: str) -> list[int]:
     return list(range(found)) if isinstance(found, int) else found
 
 
-def judge(content: dict, run: list[str], found: Mistakes) -> None:
+def judge(content: dict, only: list[str] | None, found: Mistakes) -> None:
     """Mistakes in what the settings of each cell come to, and settings of the given files that no cell reads."""
     effects: dict[tuple, tuple[tuple, str] | None] = {}  # place → why it has no effect; None if it has, in some cell
     named = set()
@@ -114,14 +114,14 @@ def judge(content: dict, run: list[str], found: Mistakes) -> None:
         parts = sections(content, experiment, method)
         s, errors = _valid(together(parts))
         nothing = combinations.unread(s) if s else {}
-        if experiment in run:
+        if only is None or experiment in only:
             said = [(message, at) for message, *at in combinations.mistakes(s)] if s else []
             for message, places in [*errors, *said]:
                 found.add(_blamed(places, parts, experiment, found.given), message, by=(experiment, method))
         for i, (place, _) in enumerate(parts):
             for at in leaves(said_in(found.given, place)):
-                why = _futile(at, place, parts[i + 1 :], nothing)
-                effects[(*place, *at)] = effects.get((*place, *at), why) and why
+                why, full = _futile(at, place, parts[i + 1 :], nothing), (*place, *at)
+                effects[full] = why and effects.get(full, why)
     for at, why in filter(None, effects.values()):
         found.add(at, why, by=why)
     for name in section(found.given, "methods"):

@@ -47,10 +47,10 @@ def _latents(s: Settings) -> Mistakes:
         fitting = plugins.heads(latent.prior)
         if latent.head not in fitting:
             yield f"prior: {latent.prior} needs head: {' or '.join(fitting)} (found {latent.head})", prior, head
-        if latent.head == "categorical" and latent.dim < 2:
-            yield f"head: categorical needs two categories or more (found dim: {latent.dim})", (*at, "dim"), head
         built = plugins.build(latent.prior, latent.dim, latent.settings)
         yield from ((message, (*at, *key)) for key, message in built.mistakes)
+        if latent.head == "categorical" and latent.dim < 2 and not built.mistakes:
+            yield f"head: categorical needs two categories or more (found dim: {latent.dim})", (*at, "dim"), head
         if not latent.given:
             continue
         if not s.labels:
@@ -98,7 +98,7 @@ def _terms(s: Settings) -> Mistakes:
             yield f"terms: classification needs {_classes(s)} in y (found dim: {y.dim})", ("latents", "y", "dim"), at
     if "separation" in s.terms and s.merge != "add":
         yield f"terms: separation needs merge: add (found {s.merge})", at, ("merge",)
-    for name in s.weights.keys() & {"reconstruction", "regularization"}:
+    for name in [n for n in s.weights if n in ("reconstruction", "regularization")]:
         yield (
             f"has no effect: a weight is of a latent, {' or '.join(WEIGHTED)}; the penalty's is `weight`",
             ("weights", name),
@@ -191,9 +191,10 @@ def unread(s: Settings) -> dict[At, str]:
     }
     found: dict[At, str] = {(k,): f"has no effect without {what}" for k, (reads, what) in needs.items() if not reads}
     weighted = [*(s.latents if penalised else ()), *(terms & {*WEIGHTED})]
-    for name in s.weights.keys() - weighted:
+    for name in [n for n in s.weights if n not in weighted]:
         found["weights", name] = f"has no effect: a weight is of a latent that is penalised, {' or '.join(WEIGHTED)}"
-    for name in s.latents.keys() - {*s.decoder, *(["y"] if "classification" in terms else [])}:
+    learnt = {*s.decoder, *(["y"] if "classification" in terms else [])}
+    for name in [n for n in s.latents if n not in learnt]:
         found["latents", name] = "has no effect: the decoder does not read it, and no class is learnt by it"
     for epoch in s.milestones:
         if not {"likelihood", "classification"} & set(s.evaluations):

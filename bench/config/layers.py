@@ -108,6 +108,13 @@ def merge(base: dict, own: dict) -> dict:
     return merged
 
 
+def difference(own: dict, base: dict) -> dict:
+    """What `own` says that `base` does not, section by section."""
+    found = {k: v for k, v in own.items() if k not in base or base[k] != v}
+    both = {k: (v, base[k]) for k, v in found.items() if isinstance(v, dict) and isinstance(base.get(k), dict)}
+    return found | {k: difference(*pair) for k, pair in both.items()}
+
+
 def merged(layers: Layers) -> dict:
     """All layers as one config."""
     content: dict = {}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.config.messages import said
-from bench.config.signatures import FOLDER, Signature, inspected, read, tree
+from bench.config.signatures import FOLDER, Signature, extends, inspected, read, tree
 from bench.config.values import unknown
 
 PRIORS = FOLDER / "_priors.py"
@@ -76,7 +76,7 @@ def signature(kind: str, name: str) -> Signature | None:
         if kind == "priors" and name in _classes():
             return read(PRIORS, lambda c: c.name == _classes()[name])
         if kind == "regularizers" and (path := FOLDER / f"{name}.py").exists():
-            return read(path, lambda c: any("Regularizer" in ast.unparse(b) or "_" in ast.unparse(b) for b in c.bases))
+            return read(path, lambda c: extends(path, c, "Regularizer"))
         return inspected(_entries(kind)[name].load()) if name in _entries(kind) else None
     except Exception:  # a plug-in that cannot be read is a failure of its runs, not a mistake in the config
         return None

@@ -71,7 +71,7 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
     only = config.only if config else None
     if config:
         config = _tuning(config, content, found)
-    judge(content, list(section(content, "experiments")) if only is None else only, found)
+    judge(content, only, found)
     found.raise_any()
     config = trials.with_trials(config)
     if only is None:
@@ -82,15 +82,15 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
 
 def _titles(content: dict, found: Mistakes) -> None:
     """Methods of an experiment that a table could not tell apart."""
-    for key in ("title", "short"):
-        seen: dict[tuple, str] = {}
-        for experiment, method in cells(content):
-            own = section(content, "methods", method)
-            said = own.get(key) or own.get("title") or method
-            shown = " ".join(unicodedata.normalize("NFC", str(said)).split())
-            other = seen.setdefault((experiment, shown), method)
-            if other != method:
-                found.add(("methods", method, key), f"{short(shown)} is that of {other!r} too, in {experiment!r}")
+    seen: dict[tuple, str] = {}
+    for experiment, method in cells(content):
+        own = section(content, "methods", method)
+        for key in ("title", "short"):
+            shown = own.get(key) or own.get("title") or method
+            shown = " ".join(unicodedata.normalize("NFC", str(shown)).split())
+            other = seen.setdefault((experiment, key, shown), method)
+            if other != method and (key == "title" or own.get(key)):
+                found.add(("methods", method, key), f"{short(shown)} is that of {other!r} too", by=other)
 
 
 def _tuning(config: Config, content: dict, found: Mistakes) -> Config:
@@ -112,7 +112,7 @@ def _tuning(config: Config, content: dict, found: Mistakes) -> Config:
     if tuning.experiment not in experiments:
         found.add(("tuning", "experiment"), unknown(tuning.experiment, experiments))
     for method, tried in tuning.trials.items():
-        if method not in declared and method in section(found.given, "tuning", "trials"):
+        if method not in declared and (config.only or method in section(found.given, "tuning", "trials")):
             found.add(("tuning", "trials", method), unknown(method, declared))
         for i, trial in enumerate(tried):
             found.validate(Trial, trial, ("tuning", "trials", method, i))

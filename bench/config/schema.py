@@ -136,6 +136,8 @@ def partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
         k: (Annotated[f.annotation, *f.metadata] if f.metadata else f.annotation, None)
         for k, f in model.model_fields.items()
     }
+    if model is Settings:
+        fields["latents"] = (dict[LatentName, partial(Latent)], None)
     return create_model(f"Partial{model.__name__}", __base__=Strict, **(fields | more))
 
 

@@ -15,6 +15,7 @@ FOLDER = ROOT / "regularizers"
 # Modules whose names may stand in an annotation; the last one holds names for ranges and imports nothing else.
 ANNOTATIONS = ("typing", "collections.abc", "annotated_types")
 RANGES = "regularizers._ranges"
+OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from these is not its own
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,17 @@ def read(path: Path, wanted: Callable[[ast.ClassDef], bool]) -> Signature | None
         defines=result.defines | set(methods),
         attributes=result.attributes | attributes,
     )
+
+
+def extends(path: Path, node: ast.ClassDef, name: str) -> bool:
+    """Whether a class of a file extends the class of that name, by itself or by a private module's."""
+    for base in map(ast.unparse, node.bases):
+        if base.rpartition(".")[2] == name:
+            return True
+        source = _source(path, base)
+        if source and any(extends(source, n, name) for n in tree(source).body if getattr(n, "name", None) == base):
+            return True
+    return False
 
 
 def _source(path: Path, name: str) -> Path | None:
@@ -117,7 +129,7 @@ def inspected(cls: type) -> Signature:
         {p.name: Any if p.annotation is p.empty else p.annotation for p in named},
         frozenset(p.name for p in named[1:] if p.default is p.empty),
         {p.name: p.default for p in named if p.default is not p.empty},
-        frozenset(name for base in cls.__mro__ if not base.__module__.startswith("torch") for name in vars(base)),
+        frozenset(name for base in cls.__mro__ if base.__module__.split(".")[0] not in OURS for name in vars(base)),
         {name: getattr(cls, name) for name in dir(cls) if not callable(getattr(cls, name, None))},
         any(p.kind is p.VAR_KEYWORD for p in parameters),
     )

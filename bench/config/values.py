@@ -115,7 +115,7 @@ def _decay(decay: Any) -> dict[int | str, float]:
 
 
 def _methods(methods: Any) -> list[str] | dict[str, Any]:
-    if not isinstance(methods, list | dict):
+    if not isinstance(methods, list | dict) or not all(isinstance(method, str) for method in methods):
         raise ValueError("expected a list of methods, or of method: {its settings in this experiment}")
     _distinct([*methods])
     return methods
