@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
+from bench.__main__ import main
 from bench.config.reading import ConfigError, load
 from bench.config.schema import Config
 from bench.config.values import NO_NAMES, OF_MODULES
-from bench.__main__ import main
 from tests.support.configs import extended
 
 SETTINGS = "Valid: batch_norm, batch_size, dataset, decoder, depth,"
