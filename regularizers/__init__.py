@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from regularizers._posteriors import Point, Product, Simplex
-from regularizers._priors import PRIORS, Gaussian, OneHot, Petals, Prior, SwissRoll, labelled, product, rms
+from regularizers._priors import PRIORS, Gaussian, Mixture, OneHot, Petals, Prior, SwissRoll, labelled, product, rms
 
 __all__ = [
-    "ENCODERS", "PRIORS", "Gaussian", "OneHot", "Petals", "Point", "Prior", "Product", "Regularizer", "Simplex",
-    "SwissRoll", "labelled", "load", "names", "product", "rms", "too_few",
+    "ENCODERS", "PRIORS", "Gaussian", "Mixture", "OneHot", "Petals", "Point", "Prior", "Product", "Regularizer",
+    "Simplex", "SwissRoll", "labelled", "load", "names", "prior", "product", "rms", "too_few",
 ]  # fmt: skip
 
 ENCODERS = ("deterministic", "gaussian", "universal")
@@ -94,6 +94,19 @@ def load(name: str) -> type[Regularizer]:
     for entry in entry_points(group="latentbench.regularizers", name=name):
         return entry.load()
     raise LookupError(f"no regularizer {name!r}; there are {', '.join(names())}")
+
+
+def prior(name: str) -> type[Prior]:
+    """The prior of that name: one of `PRIORS`, or of an entry point of an installed package.
+
+    Raises:
+        LookupError: no such prior.
+    """
+    if name in PRIORS:
+        return PRIORS[name]
+    for entry in entry_points(group="latentbench.priors", name=name):
+        return entry.load()
+    raise LookupError(f"no prior {name!r}; there are {', '.join(PRIORS)}")
 
 
 def too_few(codes: Tensor, least: int = 2) -> None:

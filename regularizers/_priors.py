@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Gt, Interval, MinLen
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import (
@@ -17,13 +19,22 @@ from torch.distributions import (
     OneHotCategorical,
 )
 
+# In the latent's own units: far from these, single precision is at its end.
+Length = Annotated[float | int, Interval(ge=1e-3, le=1e3)]
+Components = Annotated[int, Interval(ge=1, le=1000)]
+Plane = Annotated[int, Interval(ge=2, le=2)]
+
 
 class Prior(nn.Module):
     """p(z), a Gaussian mixture: weights (K,), means (K, D) and Cholesky factors (K, D, D).
 
     Zero factors are allowed: a one-hot prior is a mixture of D points, and has no density.
     The last `labels` entries of a code are a one-hot label that is given with the image, not encoded.
+    A subclass takes the dimension and keywords, whose annotations say what they may be, and declares the
+    `heads` whose codes it fits: points of R^D, or probabilities of categories.
     """
+
+    heads: tuple[str, ...] = ("continuous", "categorical")
 
     def __init__(
         self,
@@ -77,7 +88,9 @@ class Prior(nn.Module):
 class Gaussian(Prior):
     """N(0, scale² I)."""
 
-    def __init__(self, dim: int, scale: float | int = 1.0):
+    heads = ("continuous",)
+
+    def __init__(self, dim: int, scale: Length = 1.0):
         super().__init__(torch.ones(1), torch.zeros(1, dim), scale * torch.eye(dim)[None])
 
     @property
@@ -89,7 +102,9 @@ class Gaussian(Prior):
 class OneHot(Prior):
     """The uniform distribution over the vertices of the simplex."""
 
-    def __init__(self, dim: int):
+    heads = ("categorical",)
+
+    def __init__(self, dim: Annotated[int, Interval(ge=2, le=256)]):
         super().__init__(torch.full((dim,), 1 / dim), torch.eye(dim), torch.zeros(dim, dim, dim))
 
     @property
@@ -106,17 +121,24 @@ class Petals(Prior):
     those that the public re-implementations share, times three, so that the variance is near 1.
     """
 
+    heads = ("continuous",)
+
     def __init__(
-        self, dim: int = 2, components: int = 10, radius: float = 4.2, length: float = 1.5, width: float = 0.3
+        self,
+        dim: Plane = 2,
+        components: Components = 10,
+        radius: Annotated[float | int, Interval(ge=0, le=1e3)] = 4.2,
+        length: Length = 1.5,
+        width: Length = 0.3,
     ):
         if dim != 2:
             raise ValueError(f"petals lie in 2 dimensions, not {dim}")
-        angle = 2 * math.pi * torch.arange(components) / components
+        angle = 2 * math.pi * torch.arange(components, dtype=torch.float64) / components
         along = torch.stack([angle.cos(), angle.sin()], dim=-1)
         across = torch.stack([-angle.sin(), angle.cos()], dim=-1)
         axes = torch.stack([length * along, width * across], dim=-1)
         scale_tril = torch.linalg.cholesky(axes @ axes.mT)
-        super().__init__(torch.full((components,), 1 / components), radius * along, scale_tril)
+        super().__init__(torch.full((components,), 1 / components), (radius * along).float(), scale_tril.float())
 
 
 class SwissRoll(Prior):
@@ -128,7 +150,9 @@ class SwissRoll(Prior):
     approximation that a Gaussian mixture makes.
     """
 
-    def __init__(self, dim: int = 2, components: int = 200, thickness: float = 0.05):
+    heads = ("continuous",)
+
+    def __init__(self, dim: Plane = 2, components: Components = 200, thickness: Length = 0.05):
         if dim != 2:
             raise ValueError(f"the swiss roll lies in 2 dimensions, not {dim}")
 
@@ -145,6 +169,56 @@ class SwissRoll(Prior):
         axes = torch.stack([along * length / math.sqrt(12), across * thickness], dim=-1)
         scale_tril = torch.linalg.cholesky(axes @ axes.mT)
         super().__init__(torch.full((components,), 1 / components), means.float(), scale_tril.float())
+
+
+class Mixture(Prior):
+    """The Gaussian mixture of the given `means`, `covariances` and `weights`, which are equal unless given.
+
+    A component's covariance is one variance for all dimensions, a list of one for each, or a matrix; 0 makes it a
+    point. Raises a ValueError for numbers of another count, weights whose sum is not 1, and matrices that are not
+    symmetric and positive definite.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        means: Annotated[Sequence[Sequence[float | int]], MinLen(1)],
+        covariances: Sequence[Any],
+        weights: Sequence[Annotated[float | int, Gt(0)]] | None = None,
+    ):
+        K, weights = len(means), [1 / len(means)] * len(means) if weights is None else weights
+        if len(weights) != K or len(covariances) != K:
+            raise ValueError(
+                f"{K} means need as many weights and covariances, not {len(weights)} and {len(covariances)}"
+            )
+        if abs(sum(weights) - 1) > 1e-3:
+            raise ValueError(f"weights: expected a sum of 1, found {sum(weights):g}")
+        if short := [mean for mean in means if len(mean) != dim]:
+            raise ValueError(f"means: expected {dim} numbers in each, found {len(short[0])}")
+        w = torch.tensor(weights, dtype=torch.float64)
+        factors = torch.stack([factor(covariance, dim, k) for k, covariance in enumerate(covariances)])
+        super().__init__((w / w.sum()).float(), torch.tensor(means, dtype=torch.float32), factors.float())
+
+
+def factor(covariance: Any, dim: int, k: int) -> Float[Tensor, "{dim} {dim}"]:
+    """The Cholesky factor of a covariance as `Mixture` takes it, in float64; `k` is its number in messages."""
+    expected = f"covariances.{k}: expected a variance, {dim} variances or a symmetric {dim} x {dim} matrix"
+    try:
+        given = torch.tensor(covariance, dtype=torch.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{expected}, found {covariance!r}") from None
+    if given.dim() < 2 and given.shape in ((), (dim,)):
+        given = torch.diag(given.expand(dim))
+    if given.shape != (dim, dim) or not given.isfinite().all() or not torch.allclose(given, given.mT):
+        raise ValueError(f"{expected}, found {covariance!r}")
+    if not given.any():
+        return given
+    L, failed = torch.linalg.cholesky_ex(given)
+    if failed or L.diagonal().min() < 1e-3 or L.abs().max() > 1e3:
+        raise ValueError(
+            f"covariances.{k}: expected 0, or positive definite and within 1e-6 to 1e6, found {covariance!r}"
+        )
+    return L
 
 
 def product(priors: Sequence[Prior]) -> Prior:
@@ -184,7 +258,7 @@ def labelled(prior: Prior, share: float, classes: int = 10) -> Prior:
     return Prior(weights[keep], means[keep], scale_tril[keep], labels=classes + 1)
 
 
-PRIORS = {"gaussian": Gaussian, "one_hot": OneHot, "petals": Petals, "swiss_roll": SwissRoll}
+PRIORS = {"gaussian": Gaussian, "one_hot": OneHot, "petals": Petals, "swiss_roll": SwissRoll, "mixture": Mixture}
 
 
 def rms(prior: Prior) -> float:

@@ -182,7 +182,7 @@ def read(path: str | Path) -> tuple[Config, list[Run], Path]:
         content = whole_files.read_json(path)
         if content is None:
             raise ConfigError(f"{path}: not there or not whole; expected a config (.yaml) or its copy (.json)")
-        config = reading.check(content, [(str(path), content)])
+        config = reading.restore(content, str(path))
     else:
         config = reading.load(path)
     return config, expand(config), Path("results") / config.name

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.config import reading
+from bench.config.layers import difference
 from bench.config.reading import ConfigError
 from bench.config.runs import Run, batches
 from bench.config.schema import TUNING
@@ -41,8 +42,12 @@ class Jobs:
             )
         path = Path(configfiles[0])  # absolute, from Snakemake; messages are shorter without
         self.configfile = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-        own = reading.read_yaml(Path(self.configfile))
-        self.overrides = {k: v for k, v in (merged or {}).items() if k not in own or own[k] != v}
+        reading.read_yaml(path)  # its own words for what is no config, before Snakemake's
+        if merged:
+            from snakemake.common.configfile import load_configfile
+
+            merged = difference(merged, load_configfile(self.configfile))  # whose YAML is an older one than ours
+        self.overrides = merged or {}
         self.config = reading.load(self.configfile, self.overrides)
         self.results = Results(self.config, root)
         self.folder = self.results.folder / "jobs"

@@ -9,7 +9,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from bench.config.schema import Settings
 from bench.config.streams import stream
-from regularizers import PRIORS, Point, Prior, Simplex, product, rms
+from regularizers import Point, Prior, Simplex, prior, product, rms
 
 
 class ContinuousHead(nn.Module):
@@ -76,8 +76,7 @@ class Autoencoder(nn.Module):
         )
         self.heads, self.priors = nn.ModuleDict(), nn.ModuleDict()
         for name, latent in s.latents.items():
-            integers = {k: int(v) if float(v).is_integer() else v for k, v in latent.settings.items()}
-            self.priors[name] = PRIORS[latent.prior](latent.dim, **integers)
+            self.priors[name] = prior(latent.prior)(latent.dim, **latent.settings)
             if latent.head == "categorical":
                 self.heads[name] = CategoricalHead(s.width, latent.dim, norm)
             else:

@@ -34,7 +34,22 @@ def steps(settings: Settings) -> list[list[str]]:
         return [terms]
     # The head-distance penalty belongs to the reconstruction phase in both schedules.
     first = [t for t in terms if t in ("reconstruction", "separation")]
-    return [first, *([t] for t in terms if t not in first)]
+    return [step for step in (first, *([t] for t in terms if t not in first)) if step]
+
+
+def rate(spec: Optimizer, epoch: int, epochs: int) -> float:
+    r"""The rate of an epoch, counted from 0, of a training of so many.
+
+    From epoch k on `decay[k]` is a factor; so is, for `cosine: r`, $r + (1 - r) (1 + \cos(\pi e / (E - 1))) / 2$ at
+    epoch e of E (Loshchilov & Hutter, 2017, eq. 5, without restarts).
+    """
+    found = spec.lr
+    for key, factor in spec.decay.items():
+        if key == "cosine":
+            found *= factor + (1 - factor) * (1 + math.cos(math.pi * epoch / max(epochs - 1, 1))) / 2
+        elif epoch >= key:
+            found *= factor
+    return found
 
 
 class Training:
@@ -87,22 +102,17 @@ class Training:
         optimizer.spec = spec
         return optimizer
 
-    def _rate(self, optimizer: torch.optim.Optimizer, epoch: int) -> float:
-        rate = optimizer.spec.lr
-        for start, factor in optimizer.spec.decay.items():
-            rate *= factor if epoch >= start else 1.0
-        return rate
-
     def _set_rates(self) -> None:
         for optimizer in filter(None, (*self.optimizers, *self.inner)):
             for group in optimizer.param_groups:
-                group["lr"] = self._rate(optimizer, self.epoch)
+                group["lr"] = rate(optimizer.spec, self.epoch, self.settings.epochs)
 
     def rates(self) -> dict[str, list[float]]:
         """The rate of each optimizer in each epoch."""
         named = {"+".join(terms): o for terms, o in zip(self.steps, self.optimizers, strict=True)}
         named |= {f"inner {i}": optimizer for i, optimizer in enumerate(self.inner) if optimizer}
-        return {name: [self._rate(o, e) for e in range(self.settings.epochs)] for name, o in named.items()}
+        epochs = self.settings.epochs
+        return {name: [rate(o.spec, epoch, epochs) for epoch in range(epochs)] for name, o in named.items()}
 
     def run_epoch(self, progress: Callable[[int], None], stopping: Callable[[], bool]) -> None:
         """One pass over the unlabelled images, from the batch that a checkpoint left off at."""

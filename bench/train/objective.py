@@ -35,15 +35,14 @@ class Unsupported(ValueError):
 class Objective(nn.Module):
     """The terms of the loss, each a method: a scalar of a batch and its codes.
 
-    `groups` are the latents that one regularizer sees together: each by itself, or all of them
-    under their joint prior.
+    `groups` are the latents that one regularizer sees: each by itself.
     """
 
     def __init__(self, autoencoder: Autoencoder, labelled_share: float):
         super().__init__()
         s = autoencoder.settings
         self.autoencoder, self.settings, self.labelled_share = autoencoder, s, labelled_share
-        self.groups = [list(s.latents)] if s.penalties == "joint" else [[name] for name in s.latents]
+        self.groups = [[name] for name in s.latents]
         self.given = {tuple(g): any(s.latents[n].given for n in g) for g in self.groups}
         regularizer = load(s.regularizer)
         self.regularizers = nn.ModuleList()

@@ -1,6 +1,7 @@
 """Priors: what they say of themselves agrees with their samples, and with other implementations."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from regularizers import (
     PRIORS,
     Gaussian,
+    Mixture,
     OneHot,
     Petals,
     Point,
@@ -19,6 +21,7 @@ from regularizers import (
     Simplex,
     SwissRoll,
     labelled,
+    prior,
     product,
     rms,
 )
@@ -30,6 +33,7 @@ EXAMPLES = {
     "petals": Petals(),
     "swiss_roll": SwissRoll(),
     "one_hot": OneHot(5),
+    "mixture": Mixture(2, [[0, 0], [3, 1]], [0.5, [[2.0, 0.6], [0.6, 1.0]]], weights=[0.2, 0.8]),
     "joint": product([OneHot(4), Gaussian(3), Petals(components=5)]),
     "labelled": labelled(Petals(), 0.2),
 }
@@ -179,8 +183,46 @@ def test_kl_to_a_gaussian_is_exact():
     torch.testing.assert_close(kl_divergence(q, p), estimate, atol=0.05, rtol=0.02)
 
 
-def test_names_build_a_prior_from_its_dimension():
-    assert all(isinstance(kind(2), Prior) and kind(2).dim == 2 for kind in PRIORS.values())
+def test_names_build_a_prior_from_its_dimension_and_keywords():
+    own = {"mixture": {"means": [[0, 1], [2, 3]], "covariances": [1, 1]}}
+    built = {name: prior(name)(2, **own.get(name, {})) for name in PRIORS}
+    assert all(isinstance(kind, Prior) and kind.dim == 2 for kind in built.values())
+    with pytest.raises(LookupError, match="no prior 'gausian'; there are gaussian, "):
+        prior("gausian")
+
+
+def test_a_mixture_has_the_moments_that_it_was_given():
+    matrix = [[2.0, 0.6], [0.6, 1.0]]
+    mixture = Mixture(2, [[0, 0], [3, 1], [-1, 2]], [0.5, [1.0, 4.0], matrix], weights=[0.2, 0.3, 0.5])
+    expected = torch.tensor([[[0.5, 0.0], [0.0, 0.5]], [[1.0, 0.0], [0.0, 4.0]], matrix])
+    torch.testing.assert_close(mixture.covariances, expected)
+    torch.testing.assert_close(mixture.weights, torch.tensor([0.2, 0.3, 0.5]))
+    assert mixture.has_density
+    assert not Mixture(2, [[0, 0], [3, 1]], [0, 1]).has_density
+    samples = mixture.sample(200_000)
+    torch.testing.assert_close(samples.mean(0), mixture.weights @ mixture.means, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"covariances": [1]}, "2 means need as many weights and covariances, not 2 and 1"),
+        ({"weights": [0.3, 0.6]}, "weights: expected a sum of 1, found 0.9"),
+        ({"means": [[0, 0, 0], [1, 1, 1]]}, "means: expected 2 numbers in each, found 3"),
+        (
+            {"covariances": [1, [1, 2, 3]]},
+            "covariances.1: expected a variance, 2 variances or a symmetric 2 x 2 matrix",
+        ),
+        ({"covariances": ["wide", 1]}, "covariances.0: expected a variance"),
+        ({"covariances": [[[1, 2], [2, 1]], 1]}, "covariances.0: expected 0, or positive definite"),
+        ({"covariances": [[[1, 0.5], [0.2, 1]], 1]}, "covariances.0: expected a variance"),
+        ({"covariances": [-1, 1]}, "covariances.0: expected 0, or positive definite"),
+        ({"covariances": [1e-14, 1]}, "covariances.0: expected 0, or positive definite and within 1e-6 to 1e6"),
+    ],
+)
+def test_a_mixture_that_is_none_is_refused_in_a_line(given, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Mixture(2, **({"means": [[0, 0], [3, 1]], "covariances": [1, 1]} | given))
 
 
 def test_posteriors_have_the_moments_of_their_codes():

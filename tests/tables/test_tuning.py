@@ -59,7 +59,7 @@ def test_trials_are_runs_like_others(config):
 
 
 def test_the_pipelines_copy_of_the_config_is_the_same(config):
-    again = reading.check(config.model_dump(mode="json"), [("copy", {})])
+    again = reading.restore(config.model_dump(mode="json"), "copy")
     assert again == config
 
 

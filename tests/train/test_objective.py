@@ -59,25 +59,6 @@ def test_kl_sums_over_categories_as_in_kingmas_m2(batch):
     torch.testing.assert_close(o.reconstruction(batch, encoded), expected)
 
 
-def test_joint_penalties_see_the_dependence_of_y_and_z():
-    """Codes whose parts each match their prior, but not together: only the joint penalty objects."""
-    own = {"regularizer": "mmd", "latents": {"y": Y, "z": Z}, "decoder": ["y", "z"]}
-    joint, separate = objective(penalties="joint", **own), objective(penalties="separate", **own)
-    z = torch.randn(600, 2)
-    third = z[:, 0].argsort().argsort() * 3 // 600  # the category is read off z
-
-    def penalty(o, y):
-        codes = [one_hot(y, 3).float(), z]
-        groups = [torch.cat(codes, 1)] if len(o.groups) == 1 else codes
-        from regularizers import Point
-
-        return sum(float(r(c, Point(c))) for r, c in zip(o.regularizers, groups, strict=True))
-
-    shuffled = third[torch.randperm(600)]
-    assert penalty(separate, third) == pytest.approx(penalty(separate, shuffled), abs=1e-5)
-    assert penalty(joint, third) > penalty(joint, shuffled) + 0.01
-
-
 def test_a_given_label_joins_the_code(batch):
     o = objective(
         classes=10, share=0.4, labels=10, latents={"z": {"prior": "petals", "dim": 2, "given": "label"}},

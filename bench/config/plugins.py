@@ -1,0 +1,153 @@
+"""Which plug-ins there are and what each can be given. Free of torch, but for a prior that has to be built.
+
+A plug-in is a class: of a file of this repository, whose source is read, or of an installed package that names it
+in an entry point, which is imported.
+"""
+
+import ast
+import json
+from functools import cache, lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bench.config.messages import said
+from bench.config.signatures import FOLDER, Signature, extends, inspected, read, tree
+from bench.config.values import unknown
+
+PRIORS = FOLDER / "_priors.py"
+GROUPS = {"regularizers": "latentbench.regularizers", "priors": "latentbench.priors"}
+HEADS = ("continuous", "categorical")
+
+
+class Facts(NamedTuple):
+    """Of a data set: classes, training images, those of the rarest class, and whether all have a class."""
+
+    classes: int
+    train: int | None = None
+    rarest: int | None = None
+    labelled: bool = True
+
+
+DATASETS = {
+    "digits": Facts(10, 1_197, 109),
+    "mnist": Facts(10, 50_000, 4_506),
+    "svhn": Facts(10),
+    "tfd": Facts(7, labelled=False),
+}
+
+
+@cache
+def _entries(kind: str) -> dict[str, Any]:
+    return {entry.name: entry for entry in entry_points(group=GROUPS[kind])} if kind in GROUPS else {}
+
+
+@cache
+def _classes() -> dict[str, str]:
+    """Prior → the name of its class: the dictionary `PRIORS`."""
+    for node in tree(PRIORS).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PRIORS":
+            return {ast.literal_eval(k): v.id for k, v in zip(node.value.keys, node.value.values, strict=True)}
+    return {}
+
+
+@cache
+def names(kind: str) -> list[str]:
+    """The plug-ins of a kind: 'regularizers', 'priors' or 'datasets'."""
+    own = {
+        "regularizers": lambda: [path.stem for path in FOLDER.glob("[!_]*.py")],
+        "priors": _classes,
+        "datasets": lambda: DATASETS,
+    }
+    return sorted({*own[kind](), *_entries(kind)})
+
+
+def facts(dataset: str) -> Facts | None:
+    """What a data set declares; None where only reading it would tell."""
+    return DATASETS.get(dataset)
+
+
+@cache
+def signature(kind: str, name: str) -> Signature | None:
+    """What a regularizer or a prior takes; None if its source cannot be read, so that only running it tells."""
+    try:
+        if kind == "priors" and name in _classes():
+            return read(PRIORS, lambda c: c.name == _classes()[name])
+        if kind == "regularizers" and (path := FOLDER / f"{name}.py").exists():
+            return read(path, lambda c: extends(path, c, "Regularizer"))
+        return inspected(_entries(kind)[name].load()) if name in _entries(kind) else None
+    except Exception:  # a plug-in that cannot be read is a failure of its runs, not a mistake in the config
+        return None
+
+
+@cache
+def _adapter(kind: str, name: str, keyword: str) -> TypeAdapter:
+    config = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return TypeAdapter(signature(kind, name).keywords[keyword], config=config)
+
+
+def _checked(kind: str, name: str, keyword: str, value: Any) -> list[tuple[tuple, str]]:
+    try:
+        _adapter(kind, name, keyword).validate_python(value)
+    except ValidationError as error:
+        places: dict[tuple, list[str]] = {}
+        for detail in error.errors():  # one line for a value, whichever of several types it could have been
+            at = (keyword, *(part for part in detail["loc"] if isinstance(part, int)))
+            places.setdefault(at, []).append(said(detail))
+        return [(at, " or ".join(dict.fromkeys(messages))) for at, messages in places.items()]
+    return []
+
+
+def wrong(kind: str, name: str, values: dict[str, Any]) -> list[tuple[tuple, str]]:
+    """What a plug-in cannot be given: (key, why), by its keywords and their annotations."""
+    own = signature(kind, name)
+    if own is None:
+        return []
+    valid = list(own.keywords)[1:]
+    found: list[tuple[tuple, str]] = [((key,), f"{name!r} needs it") for key in sorted(own.needed - values.keys())]
+    for key, value in values.items():
+        if key in valid:
+            found += _checked(kind, name, key, value)
+        elif not own.any_keyword:
+            found.append(((key,), unknown(key, valid)))
+    return found
+
+
+def heads(prior: str) -> tuple[str, ...]:
+    """The heads whose codes a prior fits."""
+    own = signature("priors", prior)
+    return tuple(own.attributes.get("heads", HEADS)) if own else HEADS
+
+
+class Built(NamedTuple):
+    """A prior: its components, whether it has a density, and the mistakes that keep it from being built."""
+
+    components: int = 1
+    density: bool = True
+    mistakes: tuple[tuple[tuple, str], ...] = ()
+
+
+def build(name: str, dim: int, settings: dict[str, Any]) -> Built:
+    """What a prior comes to. One whose settings or class its annotations do not judge is built: that imports torch."""
+    own = signature("priors", name)
+    found = [(("settings", *key), why) for key, why in wrong("priors", name, settings)]
+    if own and own.keywords:
+        found += [(("dim",), why) for _, why in _checked("priors", name, next(iter(own.keywords)), dim)]
+    if found:
+        return Built(mistakes=tuple(found))
+    if name in _classes() and own and not any(isinstance(v, list) for v in settings.values()):
+        singular = heads(name) == ("categorical",)
+        return Built((own.defaults | settings).get("components", dim if singular else 1), not singular)
+    return _built(name, dim, json.dumps(settings, sort_keys=True, default=str))
+
+
+@lru_cache(maxsize=256)
+def _built(name: str, dim: int, settings: str) -> Built:
+    try:
+        prior = import_module("regularizers").prior(name)(dim, **json.loads(settings))
+        return Built(len(prior.weights), bool(prior.has_density))
+    except Exception as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        return Built(mistakes=((("settings",), why[:300]),))

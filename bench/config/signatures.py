@@ -1,0 +1,135 @@
+"""What a class takes and defines, read from its source: importing it would import torch."""
+
+import ast
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from bench import ROOT
+
+FOLDER = ROOT / "regularizers"
+# Modules whose names may stand in an annotation; the last one holds names for ranges and imports nothing else.
+ANNOTATIONS = ("typing", "collections.abc", "annotated_types")
+RANGES = "regularizers._ranges"
+OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from these is not its own
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A class as its source shows it: the keywords of `__init__`, its methods and its plain attributes."""
+
+    keywords: dict[str, Any]  # name → annotation
+    needed: frozenset[str] = frozenset()
+    defaults: dict[str, Any] = field(default_factory=dict)
+    defines: frozenset[str] = frozenset()
+    attributes: dict[str, Any] = field(default_factory=dict)
+    any_keyword: bool = False
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The source of a file, parsed once."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def read(path: Path, wanted: Callable[[ast.ClassDef], bool]) -> Signature | None:
+    """The one class of a file that is `wanted`, over the classes that it extends in private modules beside it."""
+    found = [node for node in tree(path).body if isinstance(node, ast.ClassDef) and wanted(node)]
+    if len(found) != 1:
+        return None
+    own, result = found[0], Signature({})
+    for base in own.bases:
+        source = _source(path, ast.unparse(base))
+        if source:
+            result = read(source, lambda c, base=base: c.name == ast.unparse(base)) or result
+    methods = {node.name: node for node in own.body if isinstance(node, ast.FunctionDef)}
+    attributes = {}
+    for node in own.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            try:
+                attributes[ast.unparse(target)] = ast.literal_eval(node.value)
+            except ValueError:
+                continue
+    signature = _signature(path, methods["__init__"]) if "__init__" in methods else vars(result)
+    return Signature(
+        **{k: signature[k] for k in ("keywords", "needed", "defaults", "any_keyword")},
+        defines=result.defines | set(methods),
+        attributes=result.attributes | attributes,
+    )
+
+
+def extends(path: Path, node: ast.ClassDef, name: str) -> bool:
+    """Whether a class of a file extends the class of that name, by itself or by a private module's."""
+    for base in map(ast.unparse, node.bases):
+        if base.rpartition(".")[2] == name:
+            return True
+        source = _source(path, base)
+        if source and any(extends(source, n, name) for n in tree(source).body if getattr(n, "name", None) == base):
+            return True
+    return False
+
+
+def _source(path: Path, name: str) -> Path | None:
+    """The file that defines a base class: this one, or the private module that it is imported from."""
+    for node in tree(path).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return path
+        if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
+            own = (node.module or "").startswith("regularizers._")
+            return FOLDER / f"{node.module.partition('.')[2]}.py" if own else None
+    return None
+
+
+def _signature(path: Path, function: ast.FunctionDef) -> dict[str, Any]:
+    """The arguments after `self` and the first one, which is a regularizer's prior or a prior's dimension."""
+    given, names = function.args, _names(path)
+    positional = given.args[1:]
+    defaults = [None] * (len(positional) - len(given.defaults)) + given.defaults
+    arguments = [*zip(positional, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
+    return {
+        "keywords": {a.arg: _evaluated(a.annotation, names) for a, _ in arguments},
+        "needed": frozenset(a.arg for a, default in arguments[1:] if default is None),
+        "defaults": {a.arg: _evaluated(default, names, None) for a, default in arguments if default is not None},
+        "any_keyword": given.kwarg is not None,
+    }
+
+
+def _evaluated(node: ast.expr | None, names: dict, otherwise: Any = Any) -> Any:
+    try:
+        return eval(compile(ast.Expression(node), "annotation", "eval"), dict(names)) if node else otherwise
+    except Exception:  # it has names of other modules
+        return otherwise
+
+
+@cache
+def _names(path: Path) -> dict[str, Any]:
+    """What annotations of a file may mention: types, and constants of its own."""
+    found: dict[str, Any] = {}
+    for node in tree(path).body:
+        if isinstance(node, ast.ImportFrom) and node.module in ANNOTATIONS:
+            found |= {a.asname or a.name: getattr(import_module(node.module), a.name, Any) for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == RANGES:
+            ranges = _names(FOLDER / "_ranges.py")
+            found |= {a.asname or a.name: ranges.get(a.name, Any) for a in node.names}
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = _evaluated(node.value, found)
+    return found
+
+
+def inspected(cls: type) -> Signature:
+    """The same of a class that is there."""
+    parameters = list(inspect.signature(cls.__init__, eval_str=True).parameters.values())[1:]
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return Signature(
+        {p.name: Any if p.annotation is p.empty else p.annotation for p in named},
+        frozenset(p.name for p in named[1:] if p.default is p.empty),
+        {p.name: p.default for p in named if p.default is not p.empty},
+        frozenset(name for base in cls.__mro__ if base.__module__.split(".")[0] not in OURS for name in vars(base)),
+        {name: getattr(cls, name) for name in dir(cls) if not callable(getattr(cls, name, None))},
+        any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )

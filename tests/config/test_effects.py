@@ -1,0 +1,183 @@
+"""Every setting changes the model or its measurements, and is refused where it would not: nothing is swallowed."""
+
+import math
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+import yaml
+
+from bench.config import combinations
+from bench.config.runs import Run, expand
+from bench.config.schema import Latent, Optimizer, Settings
+from bench.data import datasets
+from bench.data.datasets import DataError
+from bench.evaluate.protocols import EVALUATIONS
+from bench.evaluate.trained_run import Trained
+from bench.train import loop, train_runs
+from tests.support.configs import extended
+
+ADD = {"merge": "add", "terms": ["reconstruction", "regularization", "separation"]}
+RATES = {"optimizers": {"regularization": {"lr": 0.01, "momentum": 0.5, "decay": {1: 0.1}}}}
+SHORT = {"epochs": 2, "batch_size": 300}
+SCORED = {"evaluations": ["likelihood"], "parzen_samples": [50]}
+
+
+def optimizer(**changes):
+    return {"optimizers": {"regularization": RATES["optimizers"]["regularization"] | changes}}
+
+
+# setting → cell, what it says, what is changed; a name with a dot is of a latent or an optimizer
+EFFECTS = {
+    "normalisation": ("density/mmd", {"output": "linear"}, {"normalisation": "per_pixel"}),
+    "labels": ("classes/mmd", {}, {"labels": 200}),
+    "latents": ("density/mmd", {}, {"latents": {"z": {"dim": 3}}}),
+    "decoder": ("classes/mmd", {}, {"decoder": ["z"]}),
+    "merge": ("clusters/mmd", {}, {"merge": "add"}),
+    "terms": ("clusters/mmd", {"merge": "add"}, {"terms": ["reconstruction", "regularization", "separation"]}),
+    "weights": ("classes/mmd", {}, {"weights": {"classification": 0}}),
+    "evaluations": ("density/mmd", {}, {"evaluations": ["reconstruction", "latent"]}),
+    "parzen_samples": ("density/mmd", SCORED, {"parzen_samples": [60]}),
+    "milestones": ("density/mmd", SCORED, {"milestones": [1]}),
+    "regularizer": ("density/mmd", {}, {"regularizer": "energy"}),
+    "hyperparameters": ("density/mmd", {}, {"hyperparameters": {"kernel": "energy"}}),
+    "encoder": ("density/mmd", {}, {"encoder": "universal"}),
+    "posterior_std": ("density/mmd", {"encoder": "gaussian"}, {"posterior_std": 0.3}),
+    "frozen_encoder": ("density/ae", {}, {"frozen_encoder": True}),
+    "weight": ("density/vae", {}, {"weight": 2}),
+    "schedule": ("density/mmd", {}, {"schedule": "joint"}),
+    "regularization_batch": ("density/mmd", {}, {"regularization_batch": 50}),
+    "regularization_every": ("density/mmd", {}, {"regularization_every": 2}),
+    "width": ("density/mmd", {}, {"width": 9}),
+    "depth": ("density/mmd", {}, {"depth": 1}),
+    "noise_dim": ("density/mmd", {"encoder": "universal"}, {"noise_dim": 2}),
+    "init": ("density/mmd", {}, {"init": "paper"}),
+    "output": ("density/mmd", {}, {"output": "linear"}),
+    "loss": ("density/mmd", {}, {"loss": "bernoulli"}),
+    "batch_norm": ("density/mmd", {}, {"batch_norm": "encoder"}),
+    "input_noise": ("density/mmd", {}, {"input_noise": 0.3}),
+    "input_dropout": ("density/mmd", {}, {"input_dropout": 0.2}),
+    "separation_margin": ("clusters/mmd", ADD, {"separation_margin": 9.0}),
+    "epochs": ("density/mmd", {}, {"epochs": 3}),
+    "batch_size": ("density/mmd", {}, {"batch_size": 200}),
+    "optimizers": ("density/mmd", {}, RATES),
+    "precision": ("density/mmd", {}, {"precision": "bfloat16"}),
+    "deterministic": ("density/mmd", {}, {"deterministic": False}),
+    "timeout": ("density/mmd", {"epochs": 9}, {"timeout": 0.01}),
+    "dataset": ("density/mmd", {}, {"dataset": "tfd"}),
+    "latents.head": (
+        "clusters/mmd",
+        {"evaluations": ["probes"]},
+        {"latents": {"y": {"head": "continuous", "prior": "gaussian"}}},
+    ),
+    "latents.prior": ("density/mmd", {}, {"latents": {"z": {"prior": "petals"}}}),
+    "latents.dim": ("density/mmd", {}, {"latents": {"z": {"dim": 3}}}),
+    "latents.settings": ("density/mmd", {}, {"latents": {"z": {"settings": {"scale": 2}}}}),
+    "latents.given": ("informed/mmd", {}, {"latents": {"z": {"given": None}}, "labels": 0}),
+    "optimizers.name": ("density/mmd", RATES, optimizer(name="sgd")),
+    "optimizers.lr": ("density/mmd", RATES, optimizer(lr=0.02)),
+    "optimizers.momentum": ("density/mmd", RATES, optimizer(momentum=0.9)),
+    "optimizers.decay": ("density/mmd", RATES, optimizer(decay={"cosine": 0.5})),
+}
+
+
+def cell(folder, name, *said):
+    """The run of a cell in a config in which the experiment says this of the method."""
+    experiment, method = name.split("/")
+    own = SHORT | ({"evaluations": ["reconstruction"]} if experiment == "density" else {})
+    for more in said:
+        own = own | more
+    config = extended(folder, yaml.safe_dump({"experiments": {experiment: {"methods": {method: own}}}}))
+    assert not isinstance(config, list), config
+    return next(run for run in expand(config) if (run.experiment, run.method) == (experiment, method))
+
+
+KNOWN = {}
+images = cache(lambda name, normalisation: datasets.load(name, "nowhere", normalisation))
+
+
+def outcome(run, folder):
+    """What a run comes to: how it ended, its model's bits, whether it may vary, and every measurement."""
+    key = run.id, run.settings.timeout, tuple(run.settings.evaluations), tuple(run.settings.parzen_samples)
+    if key not in KNOWN:
+        KNOWN[key] = measured(run, folder)
+    return KNOWN[key]
+
+
+def measured(run, folder):
+    torch.use_deterministic_algorithms(False)
+    try:
+        dataset = images(run.settings.dataset, run.settings.normalisation)
+    except DataError as error:
+        return str(error)
+    record = train_runs.record(run, folder, lambda: replace(dataset))
+    if record["status"] != "ok":
+        return record["status"]
+    trained = Trained(run, dataset, folder)
+    rows = [m for name in run.settings.evaluations for m in EVALUATIONS[name](trained)]
+    return record["hashes"]["model"], torch.are_deterministic_algorithms_enabled(), rows
+
+
+FIELDS = [
+    *Settings.model_fields,
+    *(f"latents.{name}" for name in Latent.model_fields),
+    *(f"optimizers.{name}" for name in Optimizer.model_fields),
+]
+
+
+@pytest.mark.parametrize("setting", FIELDS)
+def test_a_setting_changes_the_model_or_its_measurements(tmp_path, setting):
+    name, base, change = EFFECTS[setting]
+    assert outcome(cell(tmp_path, name, base), tmp_path / "a") != outcome(
+        cell(tmp_path, name, base, change), tmp_path / "b"
+    )
+
+
+# cell, what it says, settings that it then never reads
+IDLE = [
+    ("density/mmd", {}, {"noise_dim": 3, "posterior_std": 0.2, "separation_margin": 3.0, "labels": 100}),
+    ("density/vae", {}, {"regularization_batch": 50, "regularization_every": 2, "weights": {"classification": 2.0}}),
+    ("density/vae", {}, {"optimizers": {"regularization": {"lr": 0.1}, "inner": {"lr": 0.1}}}),
+    ("density/ae", {"frozen_encoder": True}, {"weight": 7.0, "weights": {"z": 3.0}}),
+    ("density/ae", {"terms": ["reconstruction"]}, {"weight": 7.0, "schedule": "alternating", "weights": {"z": 3.0}}),
+    ("density/mmd", {"terms": ["reconstruction"]}, {"hyperparameters": {"kernel": "energy"}}),
+    ("classes/mmd", {"terms": ["classification"], "evaluations": ["classification"]}, {"loss": "bernoulli"}),
+    ("classes/mmd", {"terms": ["classification"], "evaluations": ["classification"]}, {"output": "linear"}),
+    ("clusters/mmd", {}, {"parzen_samples": [60], "milestones": [1]}),
+    ("density/mmd", {"optimizers": {"regularization": {}}}, {"optimizers": {"regularization": {"decay": {2: 0.1}}}}),
+    ("density/mmd", SCORED, {"milestones": [3]}),
+]
+
+
+@pytest.mark.parametrize(("name", "base", "idle"), IDLE, ids=[" ".join(idle) for *_, idle in IDLE])
+def test_a_setting_that_is_refused_as_idle_would_have_changed_nothing(tmp_path, name, base, idle):
+    run = cell(tmp_path, name, base)
+    changed = Settings.model_validate(run.settings.model_dump() | idle)
+    assert {at[0] for at in combinations.unread(changed)} >= idle.keys()
+    same = Run(run.experiment, run.method, run.seed, changed)
+    assert outcome(run, tmp_path / "a") == outcome(same, tmp_path / "b")
+
+
+TERMS = [["classification"], ["reconstruction", "classification"], ["reconstruction", "regularization", "separation"]]
+
+
+@pytest.mark.parametrize("schedule", ["joint", "alternating"])
+@pytest.mark.parametrize("terms", TERMS, ids=" ".join)
+def test_the_optimizers_that_count_are_those_of_the_loops_steps(tmp_path, terms, schedule):
+    names = ("reconstruction", "regularization", "classification", "separation", "inner")
+    s = cell(tmp_path, "classes/aae", {"optimizers": {n: {} for n in names[:1]}}).settings
+    changes = {"terms": terms, "schedule": schedule, "merge": "add", "optimizers": {n: Optimizer() for n in names}}
+    s = s.model_copy(update=changes)
+    read = {n for n in names if ("optimizers", n) not in combinations.unread(s)}
+    assert read - {"inner"} == {step[0] for step in loop.steps(s)}
+    assert ("inner" in read) == ("regularization" in terms)
+
+
+def test_rates_fall_by_steps_and_along_a_cosine():
+    spec = Optimizer(lr=2.0, decay={2: 0.5, "cosine": 0.1})
+    rates = [loop.rate(spec, epoch, 5) for epoch in range(5)]
+    cosine = [0.1 + 0.9 * (1 + math.cos(math.pi * e / 4)) / 2 for e in range(5)]
+    assert rates == pytest.approx([2 * c * (0.5 if e >= 2 else 1) for e, c in enumerate(cosine)])
+    assert (rates[0], rates[-1]) == pytest.approx((2.0, 0.1))
+    assert loop.rate(Optimizer(lr=2.0, decay={"cosine": 0.1}), 0, 1) == 2.0
