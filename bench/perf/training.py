@@ -27,7 +27,7 @@ from bench.perf.timing import machine, turns, write
 METHODS = ("ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
 # The network's config, how many images an epoch has, and the factor for `steps`. Twelve batches are an epoch of
 # digits, whose beginning and end cost as much as steps do: turns of many epochs hold their share.
-NETWORKS = {"mnist": ("config/mnist.yaml", 50_000, 1), "digits": ("config/quick.yaml", 1198, 24)}
+NETWORKS = {"mnist": ("config/mnist.yaml", 50_000, 1), "digits": ("config/full.yaml", 1198, 24)}
 EXPERIMENT = "likelihood"
 
 

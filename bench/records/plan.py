@@ -116,5 +116,5 @@ def plan(path: str | Path, jobs: int) -> str:
     """What a config leaves to do, for the terminal."""
     config, _, folder = read(path)
     # Another config's runs of the same settings tell as much as this one's.
-    folders = [folder, *(p for p in sorted(folder.parent.glob("*")) if p != folder)]
+    folders = [folder, *(p for p in sorted(folder.parent.glob("*/")) if p != folder)]
     return describe(Plan(Results(config), folders).rows(), jobs)

@@ -176,7 +176,7 @@ def test_a_montage_puts_images_in_rows():
 
 
 def test_far_codes_of_one_method_do_not_shrink_the_panels_of_the_others():
-    s = settings(load("config/quick.yaml"), "latent_2d", "aae")
+    s = settings(load("config/full.yaml"), "latent_2d", "aae")
     z = np.random.default_rng(0).normal(size=(500, 2))
     found = [planes.Codes("aae", 0, {"test_z": spread * z}, s) for spread in (1, 1, 50)]
     assert np.abs(planes.limits(found)).max() < 4

@@ -16,7 +16,7 @@ from bench.perf.timing import turns
 
 
 def cell(method, **changes):
-    settings = reading.settings(reading.load("config/quick.yaml"), "likelihood", method)
+    settings = reading.settings(reading.load("config/full.yaml"), "likelihood", method)
     return settings.model_copy(update={"width": 32, "epochs": 2, "batch_size": 50} | changes)
 
 

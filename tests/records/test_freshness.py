@@ -62,7 +62,7 @@ def test_batches_hold_every_run_once_however_they_are_cut(config):
 
 
 def test_a_number_of_batches_are_of_about_equal_size():
-    quick = reading.load(ROOT / "config" / "quick.yaml")
+    quick = reading.load(ROOT / "config" / "full.yaml")
     for n in (2, 4, 6):
         sizes = [len(b) for b in batches(quick.model_copy(update={"batch_by": n}), expand(quick)).values()]
         assert len(sizes) == n

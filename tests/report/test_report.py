@@ -208,7 +208,7 @@ def test_the_same_bytes_twice_and_without_codes(made, tmp_path):
 
 def test_a_config_of_which_nothing_ran(tmp_path, capsys):
     """All experiments and methods of the quick preset: everything is missing, and said to be."""
-    config = ROOT / "config/quick.yaml"
+    config = ROOT / "config/full.yaml"
     loaded = load(config)
     rows = [
         {"experiment": e, "method": m, "seed": s, "status": "missing", "reason": "not run"}

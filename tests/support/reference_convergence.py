@@ -27,7 +27,7 @@ SEEDS = 12  # of the file; the test takes others
 
 def runs(seeds: range) -> dict[str, list[Run]]:
     """Ten epochs on the digits, width 32, of a few methods and some seeds."""
-    every = expand(reading.load(ROOT / "config/quick.yaml"))
+    every = expand(reading.load(ROOT / "config/full.yaml"))
     found = {run.method: run for run in every if run.experiment == "likelihood"}
     changes = {"width": 32, "epochs": 10}
     return {

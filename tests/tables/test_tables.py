@@ -190,7 +190,7 @@ def test_verdicts(mean, options, expected):
 
 def test_published_numbers_keep_their_source_and_map_to_what_exists():
     rows = published.published()
-    base = load(published.CONFIG / "quick.yaml")
+    base = load(published.CONFIG / "full.yaml")
     assert (rows.source.str.len() > 0).all()
     assert set(rows.provenance) == {"primary", "secondary", "memory, unverified", "reproduction"}
     ours = rows[rows.method != ""]
