@@ -38,15 +38,16 @@ def train(
     """Train the stale runs; the exit status. After a failure the rest is trained by a process that starts afresh."""
     statuses = None
     with logged(log, done):
+        results = Results(read(config)[0])
+        chosen = select(results.runs, list(runs))
         from bench.train import keops_folder
 
         keops_folder.claim()
         device = computer(device, threads)
         from bench.train import train_runs
 
-        results = Results(read(config)[0])
         try:
-            statuses = train_runs.train_all(results, select(results.runs, runs), device, force, checkpoint_seconds)
+            statuses = train_runs.train_all(results, chosen, device, force, checkpoint_seconds)
         except train_runs.Stopped:
             click.echo("stopped as asked; the run continues from its checkpoint when started again", err=True)
             return STOPPED
@@ -67,6 +68,7 @@ def evaluate(
     """Measure what is stale of the runs, or of the rows that need no model."""
     with logged(log, done):
         results = Results(read(config)[0])
+        chosen = select(results.runs, list(runs))
         device = computer(device, threads)
         if controls:
             from bench.evaluate import baseline_rows
@@ -76,7 +78,7 @@ def evaluate(
         from bench.evaluate import measure_runs
 
         try:
-            statuses = measure_runs.measure_all(results, select(results.runs, runs), device, force)
+            statuses = measure_runs.measure_all(results, chosen, device, force)
         except measure_runs.NotTrained as error:
             raise click.ClickException(str(error)) from None
         if done:

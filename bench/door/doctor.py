@@ -239,15 +239,16 @@ CHECKS: dict[str, Callable[[], Finding]] = {
 }
 
 
+def carefully(check: Callable[[], Finding]) -> Finding:
+    """What a check finds; what it dies of is a finding, too, for whatever is broken, the others are worth a look."""
+    try:
+        return check()
+    except Exception as error:
+        return WRONG, f"cannot be looked at: {type(error).__name__}: {error}".splitlines()[0]
+
+
 def findings() -> Iterator[tuple[str, Finding]]:
     """Each check's name and finding, in order; those that take long run at the same time."""
-
-    def carefully(check: Callable[[], Finding]) -> Finding:
-        try:
-            return check()
-        except Exception as error:  # whatever is broken, the others are still worth looking at
-            return WRONG, f"cannot be looked at: {type(error).__name__}: {error}".splitlines()[0]
-
     with ThreadPoolExecutor(4) as pool:
         asked = {name: pool.submit(carefully, check) for name, check in CHECKS.items()}
         for name, answer in asked.items():
