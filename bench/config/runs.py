@@ -94,6 +94,10 @@ def select(runs: list[Run], patterns: list[str]) -> list[Run]:
     for pattern in patterns:
         found = [r for r in runs if r.id == pattern or r.id.startswith((f"{pattern}/", f"{pattern}-"))]
         if not found:
-            raise ConfigError(unknown(pattern, sorted({run.cell for run in runs})))
+            experiment, slash, _ = pattern.partition("/")
+            cells = [f"{run.experiment}/{run.method}" for run in runs if run.experiment == experiment]
+            raise ConfigError(
+                unknown(pattern, dict.fromkeys(cells if slash and cells else (r.experiment for r in runs)))
+            )
         chosen += found
     return chosen if patterns else runs

@@ -109,7 +109,7 @@ def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
         if (words := said(error)) is None:
             raise
         lines, code = words
-        click.echo(lines, err=True)
+        os.write(2, f"{lines}\n".encode())
         os.write(before[1], "".join(f"{MARK}{line}\n" for line in lines.splitlines()).encode())
         if done and code == MISTAKE:
             refusal(done).write_text(f"{lines}\n", encoding="utf-8")

@@ -18,7 +18,10 @@ from bench.records.locks import LockHeld
 from tests.support import result_sets
 from tests.support.checkout import ROOT
 
-VERBS = ["run", "plan", "train", "evaluate", "collect", "report", "explain", "diff", "merge", "check", "verify", "tune", "cite", "new", "perf", "doctor"]
+VERBS = (
+    "run", "plan", "train", "evaluate", "collect", "report", "explain", "diff", "merge", "check", "verify", "tune",
+    "cite", "new", "perf", "doctor",
+)  # fmt: skip
 
 
 def program(*arguments, **environment):
