@@ -222,11 +222,11 @@ def cite(config: str) -> None:
 @click.argument("name")
 def new(name: str) -> None:
     """Start a regularizer: writes regularizers/NAME.py, and says what comes next."""
-    import regularizers
+    from bench import ROOT
     from bench.config import new_method
 
     try:
-        path = new_method.write(name, Path(regularizers.__file__).parent)
+        path = new_method.write(name, ROOT / "regularizers")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="NAME") from None
     shown = path.relative_to(path.parent.parent)

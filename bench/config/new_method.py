@@ -4,7 +4,7 @@ import keyword
 import re
 from pathlib import Path
 
-import regularizers
+from bench.config import plugins
 
 TEMPLATE = '''"""{title} (cite the source: Author & Author, year)."""
 
@@ -67,7 +67,7 @@ def write(name: str, folder: Path) -> Path:
         ValueError: the name is not possible, or taken by a regularizer at hand or a file.
     """
     path = folder / f"{name}.py"
-    taken = sorted({*regularizers.names(), *(p.stem for p in folder.glob("*.py"))})
+    taken = sorted({*plugins.names("regularizers"), *(p.stem for p in folder.glob("*.py"))})
     if reason := refusal(name, taken):
         raise ValueError(reason)
     words = name.split("_")

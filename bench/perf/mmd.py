@@ -198,6 +198,6 @@ def run(arguments: list[str]) -> None:
                         else:
                             peak = "" if row["peak MB"] is None else f"{row['peak MB']:9.0f}"
                             print(f"{row['ms']:11.3f}{row['times ours']:12.2f}{peak}", flush=True)
-                    write(a.json, rows)
+                    write(a.json, rows, __doc__)
     if pythae:
         pythae.close()

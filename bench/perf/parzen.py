@@ -110,7 +110,7 @@ def run(argv: list[str]) -> None:
     print(beside.to_string())
     rows = [{"points": f"{a.test} x {a.samples}", "estimate": k, **_known(row)} for k, row in shares.iterrows()]
     rows += [{"points": f"{n} x {m}", "estimate": k, **_known(row)} for k, row in beside.iterrows()]
-    write(a.json, rows)
+    write(a.json, rows, __doc__)
 
 
 def _known(row: pd.Series) -> dict[str, float]:

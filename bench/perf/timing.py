@@ -97,7 +97,8 @@ def peak_megabytes(job: Callable) -> float | None:
     return read("VmHWM") - before
 
 
-def write(path: str | None, rows: list[dict]) -> None:
-    """Rows and machine as JSON, if a path is given."""
+def write(path: str | None, rows: list[dict], about: str) -> None:
+    """Rows and machine as JSON, if a path is given; `about`, whose first line is the title, says what was measured."""
     if path:
-        Path(path).write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+        content = {"title": about.splitlines()[0], "machine": machine(), "rows": rows}
+        Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

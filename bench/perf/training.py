@@ -101,6 +101,6 @@ def run(arguments: list[str]) -> None:
                     rows.append({"network": network, "batch": batch, "precision": precision, "method": method, **row})
                     line = "".join(f"{row[c]:{len(c) + 3}.4g}" if c in row else " " * (len(c) + 3) for c in columns)
                     print(f"{network:9}{batch:6} {precision:10}{method:20}{line}", flush=True)
-                    write(a.json, rows)
+                    write(a.json, rows, __doc__)
     if pythae:
         pythae.close()

@@ -58,4 +58,4 @@ def run(arguments: list[str]) -> None:
                 rows.append({"prior": name, "kernel": kernel, "codes": a.codes, "samples": m, **row})
                 numbers = "  ".join(f"{k} {v:.3g}" for k, v in row.items())
                 print(f"{name:14}{kernel:10}n {a.codes} m {m}  {numbers}", flush=True)
-    write(a.json, rows)
+    write(a.json, rows, __doc__)

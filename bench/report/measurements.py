@@ -4,7 +4,6 @@ import json
 import math
 from pathlib import Path
 
-from bench.perf import subcommands
 from bench.records.fingerprint import ROOT
 from bench.tables.formats import Entry, Table, entry, table
 
@@ -13,21 +12,19 @@ FOLDER = ROOT / "results" / "performance"
 
 def measurements(folder: Path = FOLDER) -> list[Table]:
     """A table for each file of that folder that a subcommand's --json wrote, with the machine in its caption."""
-    known, found = subcommands(), []
-    for path in sorted(folder.glob("*.json")):
-        command = path.stem.partition("-")[0]
-        if command in known:
-            found.append(measured(path, command, known[command]))
-    return found
+    return [measured(path, content) for path in sorted(folder.glob("*.json")) if "title" in (content := _read(path))]
 
 
-def measured(path: Path, command: str, title: str) -> Table:
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def measured(path: Path, content: dict) -> Table:
     """The rows of one file; a number that is not there is a dash."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    rows = content["rows"]
+    rows, command = content["rows"], path.stem.partition("-")[0]
     head = list(dict.fromkeys(name for row in rows for name in row))
     machine = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
-    caption = f"{title} `latentbench perf {command}`; {machine}."
+    caption = f"{content['title']} `latentbench perf {command}`; {machine}."
     return table(f"performance-{path.stem}", caption, head, [[_cell(row.get(name)) for name in head] for row in rows])
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
+import bench
 import regularizers
 from bench.__main__ import main
 from bench.config import new_method
@@ -145,7 +146,7 @@ def test_scaffold_never_overwrites(tmp_path):
 
 
 def test_scaffold_as_a_program_prints_the_config_entry(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(regularizers, "__file__", str(tmp_path / "regularizers" / "__init__.py"))
+    monkeypatch.setattr(bench, "ROOT", tmp_path)
     (tmp_path / "regularizers").mkdir()
     assert main(["new", "my_distance"]) == 0
     printed = capsys.readouterr().out

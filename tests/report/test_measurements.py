@@ -9,12 +9,16 @@ from bench.report.measurements import FOLDER, measurements
 
 
 def test_rows_of_different_columns_become_one_table_for_each_machine(tmp_path):
-    write(str(tmp_path / "mmd.json"), [{"loss": "ours", "ms": 0.12345}, {"loss": "theirs", "skipped": "too slow"}])
-    write(str(tmp_path / "of_another_program.json"), [{"a": 1}])
-    write(str(tmp_path / "mmd-amd.json"), [{"loss": "ours", "ms": 3.0}])
+    write(
+        str(tmp_path / "mmd.json"),
+        [{"loss": "ours", "ms": 0.12345}, {"loss": "theirs", "skipped": "too slow"}],
+        "The MMD.\n\nMore.",
+    )
+    (tmp_path / "of_another_program.json").write_text('{"rows": [{"a": 1}]}')
+    write(str(tmp_path / "mmd-amd.json"), [{"loss": "ours", "ms": 3.0}], "The MMD.")
     other, found = measurements(tmp_path)
     assert other.name == "performance-mmd-amd"
-    assert "`latentbench perf mmd`" in other.caption
+    assert other.caption.startswith("The MMD. `latentbench perf mmd`; ")
     assert found.name == "performance-mmd"
     assert found.head == ["loss", "ms", "skipped"]
     assert [[e.text for e in row] for row in found.rows] == [["ours", "0.123", "–"], ["theirs", "–", "too slow"]]
