@@ -1,13 +1,11 @@
 """The front door: one command, `latentbench` or `python -m bench`, one verb a program.
 
-Arguments, messages and exit codes are here and nowhere else. Each verb imports its room when it is called, so
-that the help comes at once.
+Each verb imports its room when it is called, so that the help comes at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -23,7 +21,7 @@ except ImportError:  # a broken installation is what doctor is for
     sys.exit(examine())
 
 from bench.door.mistakes import carry_out, logged
-from bench.door.options import CONFIG, COUNT, LOG, Verbs, computing
+from bench.door.options import JOBS, LOG, Verbs, computing
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,8 +39,7 @@ def cli() -> None:
     """
 
 
-@cli.verb("run mnist --cores 8", ignore_unknown_options=True)
-@click.argument("config", type=CONFIG, default="quick")
+@cli.of_config("run mnist --cores 8", ignore_unknown_options=True, default="quick")
 @click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
 def run(config: str, snakemake: tuple[str, ...]) -> int:
     """Do what a config leaves to do, up to the page; what is up to date stays.
@@ -54,9 +51,8 @@ def run(config: str, snakemake: tuple[str, ...]) -> int:
     return run(config, list(snakemake))
 
 
-@cli.verb("plan mnist")
-@click.argument("config", type=CONFIG, default="quick")
-@click.option("--jobs", type=COUNT, default=os.cpu_count(), help="How many runs at once; all cores if not given.")
+@cli.of_config("plan mnist", default="quick")
+@JOBS
 def plan(config: str, jobs: int) -> None:
     """What is done, what is left, and how long it takes; also while it runs."""
     from bench.records.plan import plan
@@ -84,8 +80,7 @@ def evaluate(**arguments) -> None:
     evaluate(**arguments)
 
 
-@cli.verb("collect quick")
-@click.argument("config", type=CONFIG)
+@cli.of_config("collect quick")
 @LOG
 def collect(config: str, log: Path | None) -> None:
     """Gather the numbers of all runs in the files of results/NAME that git keeps."""
@@ -96,12 +91,9 @@ def collect(config: str, log: Path | None) -> None:
         collect(Results(read(config)[0]))
 
 
-@cli.verb("verify mnist --jobs 2")
-@click.argument("config", type=CONFIG)
+@cli.of_config("verify mnist --jobs 2")
 @click.argument("runs", nargs=-1)
-@click.option(
-    "--jobs", type=COUNT, default=os.cpu_count(), help="Processes that repeat trainings; all cores if not given."
-)
+@JOBS
 @LOG
 def verify(config: str, runs: tuple[str, ...], jobs: int, log: Path | None) -> int:
     """Whether results of older code are still true: repeats how their trainings begin; exit status 3 if one is not."""
@@ -126,9 +118,8 @@ def merge(sources: tuple[Path, ...], output: Path) -> None:
     click.echo(merge(sources, output))
 
 
-@cli.verb("report mnist")
-@click.argument("config", type=CONFIG)
-@click.option("--jobs", type=COUNT, default=os.cpu_count(), help="Processes that draw; all cores if not given.")
+@cli.of_config("report mnist")
+@JOBS
 @LOG
 def report(config: str, jobs: int, log: Path | None) -> None:
     """Draw the page, tables and figures of the collected numbers; trains nothing."""
@@ -144,8 +135,7 @@ def report(config: str, jobs: int, log: Path | None) -> None:
         click.echo(said)
 
 
-@cli.verb("explain mnist likelihood mmd")
-@click.argument("config", type=CONFIG)
+@cli.of_config("explain mnist likelihood mmd")
 @click.argument("experiment")
 @click.argument("method")
 @click.argument("seed", type=click.IntRange(min=0), required=False)
@@ -168,8 +158,7 @@ def diff(a: Path, b: Path) -> int:
     return int(changed)
 
 
-@cli.verb("check mnist --strict")
-@click.argument("config", type=CONFIG)
+@cli.of_config("check mnist --strict")
 @click.option("--strict", is_flag=True, help="Exit status 3 if a run is missing, of older code or ended badly.")
 def check(config: str, strict: bool) -> int:
     """Whether results are whole and belong together: records, measurements, models, the table."""
@@ -186,8 +175,7 @@ def check(config: str, strict: bool) -> int:
     return 1 if wrong else 3 if unfinished and strict else 0
 
 
-@cli.verb("tune quick", ignore_unknown_options=True)
-@click.argument("config", type=CONFIG)
+@cli.of_config("tune quick", ignore_unknown_options=True)
 @click.option("--judge", is_flag=True, help="Run nothing: judge the trials that are there.")
 @LOG
 @click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
@@ -206,8 +194,7 @@ def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...])
     return 0
 
 
-@cli.verb("cite mnist > references.bib")
-@click.argument("config", type=CONFIG)
+@cli.of_config("cite mnist > references.bib")
 def cite(config: str) -> None:
     """BibTeX for the methods, data sets and evaluations of a config."""
     from bench.records.freshness import read
@@ -223,14 +210,9 @@ def cite(config: str) -> None:
 def new(name: str) -> None:
     """Start a regularizer: writes regularizers/NAME.py, and says what comes next."""
     from bench import ROOT
-    from bench.config import new_method
+    from bench.config.new_method import begin
 
-    try:
-        path = new_method.write(name, ROOT / "regularizers")
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="NAME") from None
-    shown = path.relative_to(path.parent.parent)
-    click.echo(new_method.ENTRY.format(path=shown, name=name, title=name.replace("_", " ").capitalize()))
+    click.echo(begin(name, ROOT / "regularizers"))
 
 
 @cli.verb("perf mmd --help", ignore_unknown_options=True, help_option_names=[])

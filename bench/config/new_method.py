@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from bench.config import plugins
+from bench.config.layers import ConfigError
 
 TEMPLATE = '''"""{title} (cite the source: Author & Author, year)."""
 
@@ -64,13 +65,20 @@ def write(name: str, folder: Path) -> Path:
     """The new file `folder`/`name`.py, from the template.
 
     Raises:
-        ValueError: the name is not possible, or taken by a regularizer at hand or a file.
+        ConfigError: the name is not possible, or taken by a regularizer at hand or a file.
     """
     path = folder / f"{name}.py"
     taken = sorted({*plugins.names("regularizers"), *(p.stem for p in folder.glob("*.py"))})
     if reason := refusal(name, taken):
-        raise ValueError(reason)
+        raise ConfigError(reason)
     words = name.split("_")
     text = TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words))
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def begin(name: str, folder: Path) -> str:
+    """Write it, and say what comes next."""
+    path = write(name, folder)
+    title = name.replace("_", " ").capitalize()
+    return ENTRY.format(path=path.relative_to(folder.parent), name=name, title=title)

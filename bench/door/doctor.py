@@ -29,60 +29,15 @@ LIMIT = 120.0  # seconds for what is tried in a process of its own
 ONCE = Lock()
 Finding = tuple[str, str]  # GOOD, NOTE or WRONG, and what was found
 
-TORCH = """
-import json, torch
-found = {"version": torch.__version__, "threads": torch.get_num_threads(), "cuda": torch.version.cuda, "devices": []}
-if torch.cuda.is_available():
-    for i in range(torch.cuda.device_count()):
-        free, total = torch.cuda.mem_get_info(i)
-        major, minor = torch.cuda.get_device_capability(i)
-        found["devices"].append([torch.cuda.get_device_name(i), f"sm_{major}{minor}", free // 2**20, total // 2**20])
-        torch.ones(2, device=i).sum().item()
-print(json.dumps(found))
-"""
-KEOPS = """
-import torch
-from pykeops.torch import LazyTensor
-x = torch.arange(6.0).reshape(3, 2)
-d = ((LazyTensor(x[:, None]) - LazyTensor(x[None])) ** 2).sum(-1)
-assert torch.allclose(d.sum(1).flatten(), torch.tensor([40.0, 16.0, 40.0])), d.sum(1)
-print("right")
-"""
-DATA = """
-import sys
-from bench.data import sources
-from bench.data.verified_files import DataError, checksum, root_folder
-name, root = sys.argv[1], root_folder()
-source = sources.NAMES[name]
-def absent(*_):
-    raise DataError("not here: the first run that wants it fetches it")
-sources.download = absent
-try:
-    if not source.large:
-        source.read(root, source.pins, **source.options)
-    elif not source.pins:
-        sources.digest(name, root)
-    else:
-        for file, pin in source.pins.items():
-            there = [path for path in (root / file, root / name.upper() / file) if path.exists()]
-            if not there:
-                absent()
-            if checksum(there[0], "md5") != pin:
-                raise DataError(f"{there[0]}: not of its checksum: delete it, and the next run fetches it again")
-    print("every file has its checksum" if source.pins else "here; nobody has published a checksum")
-except DataError as error:
-    print("not here: ask its owners for the file" if name == "tfd" else error)
-"""
-
 
 @cache
-def aside(code: str, *arguments: str, **environment: str) -> str:
-    """What a program prints, of a process of its own.
+def aside(*probe: str, **environment: str) -> str:
+    """What one of `bench.door.probes` says, in a process of its own.
 
     Raises:
         RuntimeError: it failed, crashed or took longer than `LIMIT`; the message is its last line.
     """
-    command = [sys.executable, "-c", code, *arguments]
+    command = [sys.executable, "-m", "bench.door.probes", *probe]
     place = {"cwd": ROOT, "env": os.environ | environment | {"PYTHONIOENCODING": "utf-8"}, "encoding": "utf-8"}
     try:
         done = subprocess.run(command, capture_output=True, errors="replace", timeout=LIMIT, check=False, **place)
@@ -124,7 +79,7 @@ def _lock() -> Finding:
 
 def _torch_says() -> str:
     with ONCE:
-        return aside(TORCH)
+        return aside("torch")
 
 
 def _torch() -> Finding:
@@ -167,8 +122,7 @@ def _compiler() -> Finding:
 def _keops() -> Finding:
     folder = tempfile.mkdtemp(prefix="keops-doctor-")
     try:
-        aside(KEOPS, KEOPS_CACHE_FOLDER=folder, PYKEOPS_VERBOSE="0")
-        return GOOD, "compiles, and sums rightly"
+        return GOOD, aside("keops", KEOPS_CACHE_FOLDER=folder, PYKEOPS_VERBOSE="0")
     except RuntimeError as error:
         return WRONG, f"{error}; dense PyTorch stands in for it: see to the compiler, then make setup"
     finally:
@@ -177,7 +131,7 @@ def _keops() -> Finding:
 
 def _data(name: str) -> Finding:
     try:
-        found = aside(DATA, name)
+        found = aside("data", name)
     except RuntimeError as error:
         return WRONG, f"{error}; the folder is named by DATA_ROOT, now {os.environ.get('DATA_ROOT') or 'data'}"
     return {"every": GOOD, "here;": GOOD, "not": NOTE}.get(found.split()[0], WRONG), found

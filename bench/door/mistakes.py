@@ -107,6 +107,7 @@ def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if (words := said(error)) is None:
+            os.write(before[1], f"{MARK}{type(error).__name__}: {error}; see {log}\n".encode())
             raise
         lines, code = words
         os.write(2, f"{lines}\n".encode())

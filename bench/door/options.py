@@ -25,6 +25,15 @@ class Verbs(click.Group):
         """A decorator: the function is a verb, whose help ends with an example."""
         return self.command(epilog=f"Example: latentbench {example}", context_settings=settings)
 
+    def of_config(self, example: str, default: str | None = None, **settings) -> Callable:
+        """The same for a verb whose first argument is a config."""
+
+        def verb(function: Callable) -> click.Command:
+            argument = click.argument("config", type=CONFIG, default=default, required=default is None)
+            return self.verb(example, **settings)(argument(function))
+
+        return verb
+
     def resolve_command(self, ctx: click.Context, args: list[str]):
         """The verb that the first argument names."""
         if args and args[0] not in self.commands and not args[0].startswith("-"):
@@ -78,6 +87,7 @@ CONFIG, CELLS = Config(), Cells()
 COUNT = click.IntRange(min=1, max=100_000)
 # Results depend on the number of threads, so more than this machine has cores may be wanted; but no thousands.
 THREADS = click.IntRange(min=1, max=max(256, os.cpu_count() or 1))
+JOBS = click.option("--jobs", type=COUNT, default=os.cpu_count(), help="How many at once; all cores if not given.")
 LOG = click.option("--log", type=click.Path(path_type=Path), help="File for all that is printed but errors.")
 
 
