@@ -60,6 +60,12 @@ test: .venv/ready
 test-faults: .venv/ready
 	python -m pytest -q -m faults
 
+# Changes the code in one place after the other: which changes does no test notice? Hours; ONLY names functions.
+.PHONY: mutants
+mutants: .venv/ready
+	mutmut run $(ONLY)
+	mutmut results
+
 .PHONY: lint
 lint: .venv/ready
 	ruff check .
