@@ -95,9 +95,10 @@ def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
     if log is None:
         yield
         return
-    if done and refusal(done).exists():
-        raise click.exceptions.Exit(MISTAKE)
     log.parent.mkdir(parents=True, exist_ok=True)
+    if done and refusal(done).exists():
+        log.write_text(refusal(done).read_text(encoding="utf-8"), encoding="utf-8")  # the workflow empties it
+        raise click.exceptions.Exit(MISTAKE)
     before = [os.dup(1), os.dup(2)]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:

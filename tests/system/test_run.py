@@ -1,0 +1,91 @@
+"""`latentbench run`: what it says while it works and at the end, and what it does when something is wrong."""
+
+import re
+
+import pytest
+
+from tests.support.checkout import TINY, Checkout
+
+pytestmark = pytest.mark.workflow
+RUN = ("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "2")
+CLUSTERS = """\
+  clustering:
+    methods: [ae]
+    latents: {y: {head: categorical, prior: one_hot, dim: 10}, z: {dim: 2}}
+    decoder: [y, z]
+    evaluations: [reconstruction, clustering]
+"""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    copy = Checkout(tmp_path / "copy")
+    yield copy
+    copy.kill()
+
+
+def test_a_line_for_each_cell_then_the_page_and_then_there_is_nothing_to_do(copy):
+    first = copy.run(*RUN)
+    cells = re.findall(r"^likelihood/(\w+) +2 seeds +\d+ s +(\d) of 2 cells", first, re.MULTILINE)
+    assert {name for name, _ in cells} == {"ae", "mmd"}
+    assert [place for _, place in cells] == ["1", "2"]
+    assert "left" in first
+    assert not re.search(r"[0-9a-f]{8}", first.partition("\n| ")[0]), "a hash among the lines for readers"
+    assert (copy.folder / first.strip().splitlines()[-1].partition(": ")[2]).exists()
+    log = copy.folder / "results/tiny/logs/snakemake.log"
+    before = log.stat().st_mtime_ns
+    second = copy.run(*RUN)
+    assert log.stat().st_mtime_ns == before, "Snakemake was started for nothing"
+    assert second.strip() == first.strip()[-len(second.strip()) :]
+
+
+def test_a_config_of_clusters_alone_ends_with_what_there_is(copy):
+    copy.edit("config/tiny.yaml", TINY[TINY.index("  likelihood:") :], CLUSTERS)
+    output = copy.run(*RUN)
+    assert "1 of 1 cells" in output
+    assert "cannot" not in output
+    assert "No such file" not in output
+
+
+def test_a_mistake_that_a_job_finds_is_told_once_and_not_tried_again(copy):
+    """The data set's file is not what it should be."""
+    raw = copy.folder / "data/MNIST/raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{name}-ubyte").write_bytes(bytes(100))
+    copy.edit("config/tiny.yaml", "dataset: digits", "dataset: mnist")
+    output = copy.run(*RUN, rc=2)
+    assert output.count("train-images-idx3-ubyte: expected") == 1
+    [log] = copy.folder.glob("results/tiny/logs/likelihood.train-*.log")
+    assert log.read_text().count("train-images-idx3-ubyte: expected") == 1
+
+
+def test_a_mistake_in_the_config_is_told_before_snakemake_starts(copy):
+    copy.edit("config/tiny.yaml", "epochs: 2", "epoch: 2")
+    output = copy.run(*RUN, rc=2)
+    assert "did you mean 'epochs'" in output
+    assert not (copy.folder / "results").exists()
+
+
+def test_after_a_killed_snakemake_it_goes_on_without_being_told_to_unlock(copy):
+    copy.edit("config/tiny.yaml", "epochs: 2", "epochs: 300")
+    process = copy.start(*RUN)
+    while not list(copy.folder.glob("results/**/attempts.json")):
+        assert process.poll() is None
+    import psutil
+
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    process.communicate(timeout=60)
+    assert process.returncode
+    copy.edit("config/tiny.yaml", "epochs: 300", "epochs: 2")
+    assert "2 of 2 cells" in copy.run(*RUN)
+
+
+def test_a_language_that_lacks_letters_does_not_stop_it(copy):
+    copy.edit("config/tiny.yaml", "{regularizer: mmd}", '{regularizer: mmd, title: "Größe − λ"}')
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    output = copy.run("env", *(f"{name}={value}" for name, value in plain.items()), *RUN)
+    assert "2 of 2 cells" in output
+    for command in (("plan", "config/tiny.yaml"), ("explain", "config/tiny.yaml", "likelihood", "mmd")):
+        copy.run("env", *(f"{name}={value}" for name, value in plain.items()), "python", "-m", "bench", *command)
