@@ -132,23 +132,27 @@ def classification(trained: Trained) -> Iterator[Measurement]:
             yield Measurement(f"error_epoch{epoch}", wrong.mean().item(), standard_error(wrong), len(y))
 
 
+def continuous(trained: Trained) -> list[tuple[str, str]]:
+    """The continuous latents, each with what is added to the names of its metrics: nothing if it is the only one."""
+    names = [name for name, latent in trained.settings.latents.items() if latent.head == "continuous"]
+    return [(name, "" if len(names) == 1 else f"_{name}") for name in names]
+
+
 def components(trained: Trained) -> Iterator[Measurement]:
     """The share of test codes that lie in a component of their own class, by the prior's responsibilities.
 
     For label-informed priors (Makhzani et al., 2015, sec. 2.3): the components belong to the
-    classes in equal, consecutive groups, as in `bench.priors.labelled`.
+    classes in equal, consecutive groups, as in `regularizers.labelled`.
     """
     y = trained.dataset.test.y
-    for name, latent in trained.settings.latents.items():
-        if latent.head != "continuous":
-            continue
+    for name, suffix in continuous(trained):
         prior = trained.autoencoder.priors[name]
         if len(prior.weights) % trained.dataset.classes:
             continue
         log_density = prior.distribution.component_distribution.log_prob(trained.codes["test"][name][:, None])
         component = (log_density + prior.weights.log()).argmax(1)
         own = (component * trained.dataset.classes // len(prior.weights) == y).float() * 100
-        yield Measurement("own_component", own.mean().item(), standard_error(own), len(y))
+        yield Measurement(f"own_component{suffix}", own.mean().item(), standard_error(own), len(y))
 
 
 def clustering(trained: Trained) -> Iterator[Measurement]:
@@ -163,6 +167,9 @@ def clustering(trained: Trained) -> Iterator[Measurement]:
     for name, value in classify.clustering(splits["validation"], splits["test"]).items():
         percent = 100 if name.startswith("clustering_error") else 1
         yield Measurement(name, percent * value, n=len(splits["test"][1]))
+    # What tuning may look at: the test images take no part in it.
+    agreement = classify.clustering(splits["validation"], splits["validation"])["nmi"]
+    yield Measurement("validation_nmi", agreement, n=len(splits["validation"][1]), split="validation")
 
 
 def latent(trained: Trained) -> Iterator[Measurement]:
@@ -197,13 +204,14 @@ def probes(trained: Trained) -> Iterator[Measurement]:
 def decomposition(trained: Trained) -> Iterator[Measurement]:
     """The average KL of Gaussian posteriors as marginal KL plus mutual information (Hoffman & Johnson, 2016)."""
     torch.manual_seed(stream(trained.run.seed, "decomposition"))
-    for name, latent in trained.settings.latents.items():
+    for name, suffix in continuous(trained):
         variance = trained.codes["test"].get(f"{name}_variance")
-        if latent.head == "continuous" and variance is not None:
+        if variance is not None:
             found = decompose(trained.codes["test"][name], variance, trained.autoencoder.priors[name])
-            yield Measurement("average_kl", found.average_kl, n=len(variance))
-            yield Measurement("marginal_kl", found.marginal_kl, n=len(variance))
-            yield Measurement("mutual_information", found.mutual_information, found.standard_error, len(variance))
+            n, information = len(variance), found.mutual_information
+            yield Measurement(f"average_kl{suffix}", found.average_kl, n=n)
+            yield Measurement(f"marginal_kl{suffix}", found.marginal_kl, n=n)
+            yield Measurement(f"mutual_information{suffix}", information, found.standard_error, n)
 
 
 AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)

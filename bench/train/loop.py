@@ -79,7 +79,7 @@ class Training:
             "labels": tensor_hash(self.labelled) if self.labelled is not None else None,
             "batches": tensor_hash(*datasets.batches(len(self.x), s.batch_size, run.seed, 0)),
         }
-        self.steps = steps(s)
+        self.steps, self.count = steps(s), len(list(datasets.batches(len(self.x), s.batch_size, run.seed, 0)))
         self.optimizers = [self._optimizer(autoencoder, terms[0]) for terms in self.steps]
         self.inner = [self._optimizer(r, "inner") if r.inner_steps else None for r in self.objective.regularizers]
         self.epoch = self.batch = 0
@@ -243,7 +243,7 @@ class Training:
         """What the record says of the model and its penalties, such as the backend that computed them."""
         facts = {k: v for r in self.objective.regularizers for k, v in r.describe().items()}
         count = sum(p.numel() for p in self.objective.autoencoder.parameters())
-        return facts | {"parameters": count, "train_images": len(self.x)}
+        return facts | {"parameters": count, "train_images": len(self.x), "steps": self.settings.epochs * self.count}
 
     @property
     def fingerprint(self) -> str:

@@ -9,7 +9,9 @@ from torch.distributions import Distribution
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from bench.train.autoencoder import Autoencoder
-from regularizers import Point, Prior, Product, labelled, load
+from regularizers import Point, Prior, Product, Simplex, labelled, load
+
+CERTAIN = 100.0  # a logit whose category has all the mass, to every digit of float32
 
 
 class Batch(NamedTuple):
@@ -64,10 +66,22 @@ class Objective(nn.Module):
     def encode(self, batch: Batch, posteriors: dict[str, Distribution] | None = None) -> Encoded:
         """Posteriors, unless they are given, and their codes; the label is a code too where the decoder reads it."""
         posteriors = self.autoencoder.encode(batch.x) if posteriors is None else posteriors
+        if self.sums and "y" in self.categorical:
+            posteriors = posteriors | {"y": self._known(posteriors["y"], batch.y)}
         codes = {name: posterior.rsample() for name, posterior in posteriors.items()}
         if "label" in self.settings.decoder:
             codes["label"] = one_hot(batch.y, self.autoencoder.classes).to(batch.x.dtype)
         return Encoded(posteriors, codes)
+
+    def _known(self, q: Simplex, y: Int64[Tensor, " n"]) -> Simplex:
+        """q(y | x), and where the label is given all of its mass on it.
+
+        So an image with its label contributes its own bound, and one without the expectation under q(y | x), to all
+        terms (Kingma et al., 2014, eq. 6, 7 and 8).
+        """
+        K = q.event_shape[0]
+        certain = CERTAIN * one_hot(y.clamp(max=K - 1), K).to(q.logits)
+        return Simplex(torch.where((y < self.autoencoder.classes)[:, None], certain, q.logits))
 
     def reconstruction(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
         """Half the summed squared error of an image, or its cross-entropy, averaged over the batch.
@@ -116,19 +130,9 @@ class Objective(nn.Module):
         return self.settings.weight * total
 
     def classification(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
-        """The cross-entropy of q(y | x) on labelled images.
-
-        Where the method sums over categories, with the labelled images' own bound, weighted by
-        their share of the data (Kingma et al., 2014, eq. 6 and 9).
-        """
-        posteriors = self.autoencoder.encode(batch.labelled_x)
-        y = posteriors["y"]
-        loss = cross_entropy(y.logits, batch.labelled_y) * self.settings.weights.get("classification", 1.0)
-        if self.sums:
-            codes = {name: posterior.rsample() for name, posterior in posteriors.items()}
-            codes["y"] = one_hot(batch.labelled_y, y.event_shape[0]).to(batch.x.dtype)
-            loss = loss + self.labelled_share * self._error(codes, batch.labelled_x).mean()
-        return loss
+        """The cross-entropy of q(y | x) on labelled images (Kingma et al., 2014, eq. 9)."""
+        logits = self.autoencoder.encode(batch.labelled_x)["y"].logits
+        return cross_entropy(logits, batch.labelled_y) * self.settings.weights.get("classification", 1.0)
 
     def separation(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
         """The cluster heads' pairwise distances below the margin, summed (Makhzani et al., 2015, sec. 7)."""

@@ -5,14 +5,18 @@ import math
 import pytest
 import torch
 from safetensors.torch import save_file
+from sklearn.metrics import normalized_mutual_info_score
 
 from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data import datasets
-from bench.evaluate import protocols
-from bench.evaluate.baseline_rows import rows as control_rows
+from bench.evaluate import baseline_rows, measure_runs, protocols
 from bench.evaluate.trained_run import Trained
+from bench.records import whole_files
+from bench.records.freshness import Results, read
+from bench.train import train_runs
 from bench.train.loop import Training
+from tests.support.checkout import TINY
 
 Y = {"head": "categorical", "prior": "one_hot", "dim": 10}
 Z = {"prior": "gaussian", "dim": 2}
@@ -108,25 +112,152 @@ def test_a_vaes_aggregated_posterior_has_its_noise(tmp_path):
     assert torch.equal(drawn, model.aggregated("z"))
 
 
-def test_controls_are_rows_of_the_experiments_that_need_them():
-    from bench.config.reading import check
+def test_two_continuous_codes_have_numbers_of_their_own(tmp_path):
+    model = trained(
+        tmp_path, regularizer="kl", encoder="gaussian", latents={"a": Z, "b": Z}, decoder=["a", "b"], epochs=1
+    )
+    parts = measured("decomposition", model)
+    assert parts["average_kl_a"].value != parts["average_kl_b"].value
+    assert len(list(protocols.EVALUATIONS["decomposition"](model))) == len(parts) == 6
+    petals = {"prior": "petals", "dim": 2}
+    (tmp_path / "petals").mkdir()
+    model = trained(tmp_path / "petals", latents={"a": petals, "b": petals}, decoder=["a", "b"], epochs=1)
+    assert set(measured("components", model)) == {"own_component_a", "own_component_b"}
 
-    content = {
-        "name": "t",
-        "defaults": {"dataset": "digits", "epochs": 1, "latents": {"z": Z}, "decoder": ["z"]},
-        "methods": {"ae": {"regularizer": "unregularized"}},
-        "experiments": {"likelihood": {"methods": ["ae"], "evaluations": ["likelihood"]}},
-    }
-    config = check(content, [("t.yaml", content)])
-    first = control_rows(config)
-    found = first["rows"]
-    scores = {r["method"]: r["value"] for r in found if r["metric"] == "log_likelihood"}
+
+def test_the_bandwidth_of_many_samples_is_chosen_on_a_thousand_validation_images(monkeypatch):
+    seen, stream = [], protocols.parzen.stream
+    monkeypatch.setattr(protocols.parzen, "stream", lambda x, *a, **k: (seen.append(x), stream(x, *a, **k))[1])
+    validation, test = torch.rand(1500, 3), torch.rand(50, 3)
+
+    def source(n, chunk):
+        return torch.rand(n, 3, generator=torch.Generator().manual_seed(chunk))
+
+    list(protocols.parzen_measurements(validation, test, source, [10_000, 20_000]))
+    assert [len(x) for x in seen] == [1000, 50]
+    assert torch.equal(seen[0], validation[:1000])
+
+
+def test_annealing_sees_images_of_the_whole_test_set(tmp_path, monkeypatch):
+    model, seen = trained(tmp_path, epochs=1), []
+
+    class Stop(Exception):
+        pass
+
+    def stop(self, x):
+        seen.append(x)
+        raise Stop
+
+    monkeypatch.setattr(protocols.Annealing, "log_likelihood", stop)
+    with pytest.raises(Stop):
+        list(protocols.ais(model))
+    chosen = torch.linspace(0, 299, 100).long()
+    assert torch.equal(seen[0], model.dataset.test.x[chosen])
+
+
+def test_tuning_of_clusters_looks_at_validation_images(tmp_path):
+    y = {"head": "categorical", "prior": "one_hot", "dim": 12}
+    model = trained(tmp_path, latents={"y": y, "z": Z}, decoder=["y", "z"], regularizer="mmd")
+    found = measured("clustering", model)["validation_nmi"]
+    labels, clusters = model.dataset.validation.y, model.codes["validation"]["y"].argmax(1)
+    assert found.value == pytest.approx(normalized_mutual_info_score(labels, clusters))
+    assert (found.split, found.n) == ("validation", 300)
+
+
+# --- what is written --------------------------------------------------------------------------------------
+
+CONFIG = TINY.replace("evaluations: [reconstruction]", "evaluations: [reconstruction, probes]")
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Trained runs that have been measured."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    results = Results(read("tiny.yaml")[0])
+    train_runs.train_all(results, results.runs[:1])
+    measure_runs.measure_all(results, results.runs[:1])
+    return results
+
+
+def break_(monkeypatch, name, error):
+    def broken(trained):
+        raise error
+
+    monkeypatch.setitem(protocols.EVALUATIONS, name, broken)
+
+
+def test_an_evaluation_that_fails_costs_its_own_numbers_alone_and_is_not_tried_again(results, monkeypatch, capfd):
+    run = results.runs[0]
+    results.path(run, "metrics.json").unlink()
+    break_(monkeypatch, "probes", KeyError("y"))
+    assert measure_runs.measure_all(results, [run]) == {run.id: "ok"}
+    found = results.metrics(run)
+    assert [row["metric"] for row in found["rows"]] == ["reconstruction"]
+    assert found["failed"]["probes"]["reason"] == found["reason"].removeprefix("probes: ") == "KeyError: 'y'"
+    assert results.stale(run) is None
+
+
+def test_a_number_that_is_not_finite_is_none(results, monkeypatch, capfd):
+    run = results.runs[0]
+    results.path(run, "metrics.json").unlink()
+    monkeypatch.setitem(protocols.EVALUATIONS, "probes", lambda _: [protocols.Measurement("m", float("nan"))])
+    measure_runs.measure_all(results, [run])
+    assert results.metrics(run)["reason"] == "probes: ArithmeticError: m is nan"
+
+
+MACHINE = {
+    "no driver": RuntimeError("Found no NVIDIA driver on your system"),
+    "no memory": MemoryError(),
+    "an allocation": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"),
+    "a full disk": OSError(28, "No space left on device"),
+}
+
+
+@pytest.mark.parametrize("what", MACHINE)
+def test_a_failure_of_the_machine_replaces_no_number(what, results, monkeypatch):
+    run = results.runs[0]
+    before = results.path(run, "metrics.json").read_bytes()
+    break_(monkeypatch, "probes", MACHINE[what])
+    with pytest.raises(OSError, match=r"likelihood/ae.*, probes"):
+        measure_runs.measure_all(results, [run], force=True)
+    assert results.path(run, "metrics.json").read_bytes() == before
+
+
+def test_numbers_of_a_protocol_that_fails_now_stay(results, monkeypatch, capfd):
+    run = results.runs[0]
+    before = results.metrics(run)["rows"]
+    break_(monkeypatch, "probes", ValueError("no"))
+    measure_runs.measure_all(results, [run], force=True)
+    assert results.metrics(run)["rows"] == before
+
+
+def test_another_protocols_numbers_are_not_measured_again(results, monkeypatch):
+    run, path = results.runs[0], results.path(results.runs[0], "metrics.json")
+    content = results.metrics(run)
+    content["versions"]["reconstruction"] = "older"
+    content["rows"][0]["value"] = -1.0
+    whole_files.write_json(path, content)
+    monkeypatch.setitem(protocols.EVALUATIONS, "probes", lambda _: pytest.fail("measured again"))
+    measure_runs.measure_all(results, [run])
+    assert results.metrics(run)["rows"][0]["value"] > 0
+    assert results.metrics(run)["rows"][1:] == content["rows"][1:]
+
+
+def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = CONFIG.replace("controls: false\n", "").replace("seeds: 2", "seeds: 1").replace("probes]", "likelihood]")
+    (tmp_path / "tiny.yaml").write_text(text)
+    results = Results(read("tiny.yaml")[0])
+    first = baseline_rows.measure(results)["rows"]
+    scores = {row["method"]: row["value"] for row in first if row["metric"] == "log_likelihood"}
     assert set(scores) == {"training images", "k-means centroids", "PCA + Gaussian mixture"}
     assert all(0 < value < 64 for value in scores.values())
-    # An experiment more measures its own rows alone.
-    both = content | {"experiments": content["experiments"] | {"more": content["experiments"]["likelihood"]}}
-    changed = [row | {"value": -1.0} for row in found]
-    second = control_rows(check(both, [("t.yaml", both)]), first | {"rows": changed})
-    assert second["rows"][: len(found)] == changed
-    assert [row | {"experiment": "likelihood"} for row in second["rows"][len(found) :]] == found
-    assert control_rows(config, second) == first | {"rows": changed}
+    content = results.baselines()
+    changed = [row | {"value": -1.0} for row in content["rows"]]
+    whole_files.write_json(results.folder / "baselines.json", content | {"rows": changed})
+    more = text + text[text.index("  likelihood:") :].replace("likelihood:", "more:", 1)
+    (tmp_path / "tiny.yaml").write_text(more)
+    second = baseline_rows.measure(Results(read("tiny.yaml")[0]))["rows"]
+    assert second[: len(first)] == changed
+    assert [row | {"experiment": "likelihood"} for row in second[len(first) :]] == first

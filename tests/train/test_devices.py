@@ -11,7 +11,7 @@ from bench.config.runs import expand
 from bench.data import datasets
 from bench.evaluate import protocols
 from bench.evaluate.ais import Annealing
-from bench.evaluate.measure_runs import store_codes
+from bench.evaluate.measure_runs import arrays
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
 from bench.train import train_runs
@@ -99,5 +99,6 @@ def test_annealing_and_the_stored_codes_too(name, digits, tmp_path, monkeypatch)
         here, there = (Trained(run, digits, tmp_path, device) for device in ("cpu", ELSEWHERE))
         expected = {m.metric: m.value for m in protocols.ais(here)}
         assert {m.metric: m.value for m in protocols.ais(there)} == pytest.approx(expected, rel=1e-3, abs=1e-3)
-        store_codes(there, tmp_path)
-    assert len(np.load(tmp_path / "codes.npz")["test_z"]) == len(digits.test.y)
+        stored = arrays(there)
+    assert len(stored["test_z"]) == len(digits.test.y)
+    assert all(isinstance(array, np.ndarray) for array in stored.values())

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import one_hot
 
 from bench.config.schema import Settings
 from bench.train.autoencoder import Autoencoder
@@ -43,20 +43,48 @@ def test_bernoulli_reconstruction_is_the_cross_entropy(batch):
     torch.testing.assert_close(o.reconstruction(batch, encoded), expected)
 
 
-def test_kl_sums_over_categories_as_in_kingmas_m2(batch):
+def by_hand(o, batch, encoded):
+    """J of Kingma et al. (2014), eq. 8, an image at a time: L(x, y) with a label, else U(x) = Σ q (L + log q)."""
+    q, z = encoded.posteriors["y"].probs, encoded.posteriors["z"]
+    kl_z = 0.5 * (z.variance + z.mean.square() - 1 - z.variance.log()).sum(1)
+    total = 0
+    for i in range(len(batch.x)):
+        bound = []
+        for k in range(3):
+            codes = {"y": one_hot(torch.tensor([k]), 3).float(), "z": encoded.codes["z"][i : i + 1]}
+            error = 0.5 * (o.autoencoder.decode(codes) - batch.x[i]).square().sum()
+            bound.append(error + kl_z[i] + torch.tensor(3.0).log())
+        known = int(batch.y[i])
+        total = total + (bound[known] if known < 3 else sum(q[i, k] * (bound[k] + q[i, k].log()) for k in range(3)))
+    return total / len(batch.x)
+
+
+@pytest.mark.parametrize("known", [[3, 3, 3, 3, 3], [0, 1, 2, 3, 3], [0, 1, 2, 0, 1]])
+def test_the_bound_of_labelled_and_unlabelled_images_is_kingmas(batch, known):
+    """With every label it is the conditional VAE's: one reconstruction and one KL(z) an image, not a half of it."""
     o = objective(
         regularizer="kl", encoder="gaussian", latents={"y": Y, "z": Z}, decoder=["y", "z"],
         labels=3, terms=["reconstruction", "regularization", "classification"],
     )  # fmt: skip
+    batch = batch._replace(y=torch.tensor(known))
     encoded = o.encode(batch)
-    q, z = encoded.posteriors["y"].probs, encoded.codes["z"]
-    expected = 0
-    for i in range(5):
-        for k in range(3):
-            codes = {"y": one_hot(torch.tensor([k]), 3).float(), "z": z[i : i + 1]}
-            error = 0.5 * (o.autoencoder.decode(codes) - batch.x[i]).square().sum()
-            expected = expected + q[i, k] * error / 5
-    torch.testing.assert_close(o.reconstruction(batch, encoded), expected)
+    found = o.reconstruction(batch, encoded) + o.regularization(batch, encoded)
+    torch.testing.assert_close(found, by_hand(o, batch, encoded))
+    q = o.autoencoder.encode(batch.labelled_x)["y"].probs
+    expected = -torch.stack([q[i, y].log() for i, y in enumerate(batch.labelled_y)]).mean()
+    torch.testing.assert_close(o.classification(batch, encoded), expected)
+
+
+def test_the_weight_of_the_classification_scales_it(batch):
+    own = {
+        "latents": {"y": Y, "z": Z},
+        "decoder": ["y", "z"],
+        "labels": 3,
+        "terms": ["reconstruction", "classification"],
+    }
+    plain, heavy = objective(**own), objective(weights={"classification": 3.0}, **own)
+    once, thrice = (o.classification(batch, o.encode(batch)) for o in (plain, heavy))
+    torch.testing.assert_close(thrice, 3 * once)
 
 
 def test_a_given_label_joins_the_code(batch):
@@ -105,14 +133,21 @@ def test_weights_scale_a_latents_penalty(batch):
     assert doubled.regularization(batch, encoded).item() == pytest.approx(3 * (2 * y + z), rel=1e-5)
 
 
-def test_adversary_and_encoder_pull_apart(batch):
-    """The discriminator's loss is that of telling prior (real) from codes (fake); the encoder's the reverse."""
-    o = objective(regularizer="adversarial", hyperparameters={"width": 4})
+def test_an_adversary_learns_by_its_inner_steps_and_the_penalty_pulls_codes_to_where_it_sees_the_prior(batch):
+    o = objective(regularizer="adversarial", hyperparameters={"width": 16})
     [regularizer] = o.regularizers
-    codes = o.encode(batch).codes["z"]
-    torch.testing.assert_close(
-        regularizer(codes, None), softplus(-regularizer.discriminator(codes)).mean(), rtol=1e-5, atol=1e-6
-    )
+    far = torch.full((64, 2), 4.0)
+    optimizer = torch.optim.Adam(regularizer.parameters(), lr=0.01)
+    first = regularizer.inner_loss(far).item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = regularizer.inner_loss(far)
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < first / 2
+    codes = far.clone().requires_grad_()
+    regularizer(codes, None).backward()
+    assert (codes.grad > 0).all()  # downhill is towards the origin
 
 
 def test_bfloat16_is_near_float32(batch):

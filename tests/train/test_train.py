@@ -17,7 +17,8 @@ from bench.__main__ import main
 from bench.config import reading, schema
 from bench.config.runs import Run, expand
 from bench.data import datasets
-from bench.evaluate.measure_runs import evaluate
+from bench.evaluate.protocols import EVALUATIONS
+from bench.evaluate.trained_run import Trained
 from bench.records import resumable, whole_files
 from bench.train import train_runs
 from bench.train.loop import Diverged, Stopped, Training, steps
@@ -218,8 +219,8 @@ def test_the_test_labels_do_not_reach_training_and_shuffled_they_give_chance(fre
     assert record(longer, tmp_path / "a", fresh) == record(longer, tmp_path / "b", shuffled)
 
     def error(dataset, folder):
-        [found] = [row["value"] for row in evaluate(longer, dataset, folder) if row["metric"] == "error"]
-        return found
+        found = EVALUATIONS["classification"](Trained(longer, dataset, folder))
+        return next(m.value for m in found if m.metric == "error")
 
     assert error(fresh(), tmp_path / "a") < 40
     assert 80 < error(shuffled(), tmp_path / "b") < 97
@@ -241,11 +242,78 @@ def test_joint_and_alternating_steps_come_from_the_schedule_alone():
     ]
 
 
-def test_nobody_asks_a_method_for_its_name():
-    names = set(schema.regularizers()) | {run.method for run in RUNS}
-    for name in ("training", "train", "objective", "model", "runs", "jobs"):
-        text = (ROOT / "bench" / f"{name}.py").read_text()
-        assert not [n for n in names if f'"{n}"' in text]
+def with_(name, **changes):
+    """A run of the smoke config with other settings."""
+    run = METHODS[name]
+    return Run(run.experiment, run.method, 0, run.settings.model_copy(update=changes))
+
+
+def used(optimizer, seen):
+    """The rates with which an optimizer steps, as it steps."""
+    step = optimizer.step
+    optimizer.step = lambda: (seen.append(optimizer.param_groups[0]["lr"]), step())
+
+
+def test_a_rate_decays_from_the_very_epoch_that_the_config_names(fresh):
+    spec = schema.Optimizer(name="sgd", lr=0.5, decay={1: 0.1, 3: 0.5})
+    training, seen = Training(with_("likelihood/ae", optimizers={"reconstruction": spec}, epochs=4), fresh()), []
+    used(training.optimizers[0], seen)
+    for _ in range(4):
+        training.run_epoch(lambda _: None, lambda: False)
+    batches = training.count
+    expected = [0.5] * batches + [0.05] * 2 * batches + [0.025] * batches
+    assert seen == pytest.approx(expected)
+    assert training.rates()["reconstruction+regularization"] == pytest.approx(expected[::batches])
+
+
+def test_a_cosine_falls_from_the_rate_to_its_share_of_it(fresh):
+    spec = schema.Optimizer(lr=0.5, decay={"cosine": 0.02})
+    rates = Training(with_("likelihood/ae", optimizers={"reconstruction": spec}, epochs=5), fresh()).rates()
+    expected = [
+        0.5,
+        0.5 * (0.02 + 0.98 * (1 + 0.5**0.5) / 2),
+        0.5 * 0.51,
+        0.5 * (0.02 + 0.98 * (1 - 0.5**0.5) / 2),
+        0.01,
+    ]
+    assert rates["reconstruction+regularization"] == pytest.approx(expected)
+
+
+def test_each_step_has_the_optimizer_that_the_config_gives_it(fresh):
+    optimizers = {
+        "reconstruction": schema.Optimizer(name="adam", lr=0.1, momentum=0.8),
+        "regularization": schema.Optimizer(name="sgd", lr=0.2, momentum=0.3),
+        "classification": schema.Optimizer(name="adam", lr=0.3, momentum=0.7),
+        "inner": schema.Optimizer(name="adam", lr=0.4, momentum=0.6),
+    }
+    training = Training(with_("semi_supervised/aae", optimizers=optimizers), fresh())
+    found = [
+        (type(o).__name__, o.param_groups[0].get("momentum") or o.param_groups[0]["betas"][0])
+        for o in training.optimizers
+    ]
+    assert found == [("Adam", 0.8), ("SGD", 0.3), ("Adam", 0.7)]
+    assert [o.param_groups[0]["betas"][0] for o in training.inner] == [0.6, 0.6]
+    assert training.rates()["inner 1"] == [0.4] * training.settings.epochs
+
+
+@pytest.mark.parametrize("every", [1, 4, 5])
+def test_the_penalty_descends_in_every_so_manyth_batch(every, fresh, monkeypatch):
+    training, calls = Training(with_("likelihood/aae", regularization_every=every), fresh()), []
+    regularization = training.objective.regularization
+    monkeypatch.setattr(
+        training.objective,
+        "regularization",
+        lambda batch, encoded: (calls.append(len(batch.x)), regularization(batch, encoded))[1],
+    )
+    monkeypatch.setattr("bench.train.opening.probe", lambda *_: {})
+    monkeypatch.setattr(training, "gradient_norm", lambda _: 0.0)
+    training.run_epoch(lambda _: None, lambda: False)
+    assert len(calls) == len(range(0, training.count, every))
+
+
+def test_a_record_counts_its_steps(fresh, tmp_path):
+    run = METHODS["likelihood/ae"]
+    assert train_runs.record(run, tmp_path, fresh)["facts"]["steps"] == run.settings.epochs * 12
 
 
 # --- failures are results ---------------------------------------------------------------------------------
@@ -327,7 +395,7 @@ def test_a_failure_leaves_nothing_of_an_older_success(fresh, tmp_path, monkeypat
 def test_native_crashes_are_counted_by_their_traces_and_kills_are_not(tmp_path):
     """In processes of their own: two crashes and any number of kills are tried again, the third crash is the last."""
     code = (
-        "import sys, os, signal, faulthandler; from pathlib import Path; from bench.attempts import attempt\n"
+        "import sys, os, signal, faulthandler; from pathlib import Path; from bench.train.crashes import attempt\n"
         "with attempt(Path(sys.argv[1]), 'v1'): os.kill(os.getpid(), int(sys.argv[2]))"
     )
 

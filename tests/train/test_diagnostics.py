@@ -1,0 +1,86 @@
+"""A diagnostic leaves the model, its statistics, the generators and the optimizers as they were, bit for bit."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.config import reading
+from bench.config.runs import expand
+from bench.data import datasets
+from bench.train import opening
+from bench.train.loop import Training
+from tests.support.checkout import ROOT
+
+RUNS = {run.cell.split("-")[0]: run for run in expand(reading.load(ROOT / "config/smoke.yaml")) if run.seed == 0}
+NAMES = ("likelihood/vae", "likelihood/aae", "likelihood/ex_post", "semi_supervised/vae", "clustering/aae", "style/mmd")
+DIAGNOSTICS = {
+    "gradient norm": lambda training, batch: training.gradient_norm(batch),
+    "opening": opening.probe,
+    "rates": lambda training, batch: training.rates(),
+    "weights": lambda training, batch: training.weights(),
+    "facts": lambda training, batch: training.facts(),
+}
+
+
+def begun(name, **changes):
+    """A training after its first epoch, and a batch of it."""
+    run = replace(RUNS[name], settings=RUNS[name].settings.model_copy(update=changes))
+    training = Training(run, datasets.load("digits"))
+    training.run_epoch(lambda n: None, lambda: False)
+    training.objective.train()
+    return training, training._batch(torch.arange(37))
+
+
+def everything(training):
+    state = copy.deepcopy(training.state())
+    gradients = [None if p.grad is None else p.grad.clone() for p in training.objective.parameters()]
+    modes = [module.training for module in training.objective.modules()]
+    needed = [p.requires_grad for p in training.objective.parameters()]
+    return state, gradients, modes, needed
+
+
+def same(a, b):
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", DIAGNOSTICS)
+def test_a_diagnostic_moves_nothing(name, what):
+    training, batch = begun(name, batch_norm="encoder", input_dropout=0.2)
+    before = everything(training)
+    DIAGNOSTICS[what](training, batch)
+    assert same(everything(training), before)
+
+
+def test_an_epoch_moves_the_statistics_of_batch_normalisation_once_a_batch_and_encoding():
+    training, _ = begun("clustering/aae", schedule="joint")
+    [tracked] = {int(m.num_batches_tracked) for m in training.objective.modules() if hasattr(m, "num_batches_tracked")}
+    assert tracked == training.count
+
+
+def test_the_gradient_norm_of_a_divergence_of_posteriors_is_with_respect_to_their_parameters():
+    training, batch = begun("likelihood/vae")
+    training.objective.eval()
+    with torch.no_grad():
+        q = training.objective.encode(batch).posteriors["z"]
+    mean, std, n = q.mean, q.stddev, len(q.mean)
+    expected = (mean.square().sum() + (std - 1 / std).square().sum()).sqrt() / n  # of KL to N(0, I)
+    assert training.gradient_norm(batch) == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_the_gradient_norm_of_a_penalty_on_codes_is_with_respect_to_them():
+    training, batch = begun("style/mmd")
+    training.objective.eval()
+    encoded = training.objective.encode(batch)
+    z = encoded.codes["z"].detach().requires_grad_()
+    codes = {**encoded.codes, "z": z}
+    training.objective.regularization(batch, encoded._replace(codes=codes)).backward()
+    assert training.gradient_norm(batch) == pytest.approx(z.grad.norm().item(), rel=1e-4)
