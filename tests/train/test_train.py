@@ -168,7 +168,8 @@ def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy,
         assert any(not torch.equal(others[name], value) for name, value in weights.items()), (
             "the same kernels after all"
         )
-        pd.testing.assert_frame_equal(other_history, history, rtol=1e-3, atol=1e-5)
+        losses = [column for column in history if column != "gradient_norm"]  # which is near 0 where it settles
+        pd.testing.assert_frame_equal(other_history[losses], history[losses], rtol=1e-3, atol=1e-5)
         # Before batch normalisation a bias has a gradient of rounding errors alone, and Adam makes steps of them.
         for name, value in weights.items() if run.settings.batch_norm == "none" else ():
             torch.testing.assert_close(others[name], value, rtol=1e-3, atol=1e-5)
@@ -287,12 +288,10 @@ def test_each_step_has_the_optimizer_that_the_config_gives_it(fresh):
         "inner": schema.Optimizer(name="adam", lr=0.4, momentum=0.6),
     }
     training = Training(with_("semi_supervised/aae", optimizers=optimizers), fresh())
-    found = [
-        (type(o).__name__, o.param_groups[0].get("momentum") or o.param_groups[0]["betas"][0])
-        for o in training.optimizers
-    ]
-    assert found == [("Adam", 0.8), ("SGD", 0.3), ("Adam", 0.7)]
-    assert [o.param_groups[0]["betas"][0] for o in training.inner] == [0.6, 0.6]
+    found = [(type(o).__name__, o.param_groups[0].get("momentum")) for o in training.optimizers]
+    assert found == [("Adam", None), ("SGD", 0.3), ("Adam", None)]
+    betas = [o.param_groups[0]["betas"][0] for o in (*training.optimizers[::2], *training.inner)]
+    assert betas == [0.8, 0.7, 0.6, 0.6]
     assert training.rates()["inner 1"] == [0.4] * training.settings.epochs
 
 
@@ -300,11 +299,12 @@ def test_each_step_has_the_optimizer_that_the_config_gives_it(fresh):
 def test_the_penalty_descends_in_every_so_manyth_batch(every, fresh, monkeypatch):
     training, calls = Training(with_("likelihood/aae", regularization_every=every), fresh()), []
     regularization = training.objective.regularization
-    monkeypatch.setattr(
-        training.objective,
-        "regularization",
-        lambda batch, encoded: (calls.append(len(batch.x)), regularization(batch, encoded))[1],
-    )
+
+    def counted(batch, encoded):
+        calls.append(len(batch.x))
+        return regularization(batch, encoded)
+
+    monkeypatch.setattr(training.objective, "regularization", counted)
     monkeypatch.setattr("bench.train.opening.probe", lambda *_: {})
     monkeypatch.setattr(training, "gradient_norm", lambda _: 0.0)
     training.run_epoch(lambda _: None, lambda: False)
