@@ -8,14 +8,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from regularizers._mixture_priors import Mixture, Petals, SwissRoll
 from regularizers._posteriors import Point, Product, Simplex
-from regularizers._priors import PRIORS, Gaussian, Mixture, OneHot, Petals, Prior, SwissRoll, labelled, product, rms
+from regularizers._priors import Gaussian, OneHot, Prior, labelled, product, rms
 
 __all__ = [
     "ENCODERS", "PRIORS", "Gaussian", "Mixture", "OneHot", "Petals", "Point", "Prior", "Product", "Regularizer",
     "Simplex", "SwissRoll", "labelled", "load", "names", "prior", "product", "rms", "too_few",
 ]  # fmt: skip
 
+PRIORS = {"gaussian": Gaussian, "one_hot": OneHot, "petals": Petals, "swiss_roll": SwissRoll, "mixture": Mixture}
 ENCODERS = ("deterministic", "gaussian", "universal")
 
 

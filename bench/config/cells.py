@@ -65,7 +65,8 @@ def cells(content: dict) -> Iterator[tuple[str, str]]:
     """The (experiment, method) pairs that a config names."""
     for name, experiment in section(content, "experiments").items():
         methods = experiment.get("methods") if isinstance(experiment, dict) else None
-        yield from ((name, m) for m in methods or () if isinstance(methods, list | dict) and isinstance(m, str))
+        listed = methods if isinstance(methods, list | dict) else ()
+        yield from ((name, method) for method in listed if isinstance(method, str))
 
 
 def sections(content: dict, experiment: str, method: str) -> list[Section]:

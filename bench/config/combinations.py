@@ -167,8 +167,12 @@ def unread(s: Settings) -> dict[At, str]:
     plugin = plugins.signature("regularizers", s.regularizer)
     regularized, codes, terms = "regularization" in s.terms, bool(continuous(s)), set(s.terms)
     penalised = regularized and not s.frozen_encoder and (not plugin or "forward" in plugin.defines)
-    turns = regularized and s.schedule == "alternating"
+    # A step without a gradient still draws noise, and moves the statistics of a normalised batch.
+    felt = penalised or s.encoder != "deterministic" or s.batch_norm != "none" or s.input_noise or s.input_dropout
+    turns = regularized and s.schedule == "alternating" and bool(felt)
+    alternates = len(terms) > 1 and ("classification" in terms or (regularized and bool(felt)))
     decodes = "reconstruction" in terms
+    fitted = not plugin or "fit" in plugin.defines
     by_label = LABEL in s.decoder or any(latent.given for latent in s.latents.values())
     needs: dict[str, tuple[bool, str]] = {
         "noise_dim": (s.encoder == "universal", "encoder: universal"),
@@ -183,10 +187,10 @@ def unread(s: Settings) -> dict[At, str]:
         "loss": (decodes, "terms: reconstruction"),
         "output": (decodes, "terms: reconstruction"),
         "weight": (penalised, "a penalty and an encoder that learns"),
-        "hyperparameters": (regularized or not plugin or "fit" in plugin.defines, "terms: regularization"),
-        "regularization_batch": (turns, "terms: regularization and schedule: alternating"),
-        "regularization_every": (turns, "terms: regularization and schedule: alternating"),
-        "schedule": (len(terms) > 1 and bool(terms - {"reconstruction", "separation"}), "terms that take turns"),
+        "hyperparameters": (regularized or fitted, "terms: regularization"),
+        "regularization_batch": (turns, "terms: regularization, a penalty and schedule: alternating"),
+        "regularization_every": (turns, "terms: regularization, a penalty and schedule: alternating"),
+        "schedule": (alternates, "terms that take turns, and a penalty if regularization is one of them"),
         "parzen_samples": ("likelihood" in s.evaluations, "evaluations: likelihood"),
     }
     found: dict[At, str] = {(k,): f"has no effect without {what}" for k, (reads, what) in needs.items() if not reads}
@@ -196,16 +200,19 @@ def unread(s: Settings) -> dict[At, str]:
     learnt = {*s.decoder, *(["y"] if "classification" in terms else [])}
     for name in [n for n in s.latents if n not in learnt]:
         found["latents", name] = "has no effect: the decoder does not read it, and no class is learnt by it"
+    # What a fitted sampler draws from is known after the last epoch alone.
+    measured = ("classification",) if fitted and plugin else ("likelihood", "classification")
     for epoch in s.milestones:
-        if not {"likelihood", "classification"} & set(s.evaluations):
-            found["milestones", epoch] = "has no effect without evaluations: likelihood or classification"
+        if not {*measured} & {*s.evaluations}:
+            found["milestones", epoch] = f"has no effect without evaluations: {' or '.join(measured)}"
         elif epoch > s.epochs:
             found["milestones", epoch] = f"{epoch} is beyond the {s.epochs} epochs"
     if not decodes:
         found["evaluations", "reconstruction"] = "reconstruction measures nothing without the term of this name"
     if s.encoder != "gaussian" or not codes:
         found["evaluations", "decomposition"] = f"decomposition measures nothing without {needs['posterior_std'][1]}"
-    found |= _optimizers(s, regularized and (not plugin or "inner_loss" in plugin.defines))
+    idle = set() if felt else {"regularization"}
+    found |= _optimizers(s, idle, regularized and (not plugin or "inner_loss" in plugin.defines))
     return {at: why for at, why in found.items() if not _default(s, at)}
 
 
@@ -214,9 +221,9 @@ def _default(s: Settings, at: At) -> bool:
     return len(at) == 1 and getattr(s, at[0]) == Settings.model_fields[at[0]].default
 
 
-def _optimizers(s: Settings, inner: bool) -> dict[At, str]:
+def _optimizers(s: Settings, idle: set[str], inner: bool) -> dict[At, str]:
     joint = s.schedule == "joint" or not {*s.terms} - {"reconstruction", "separation"}
-    used = {s.terms[0]} if joint else {*s.terms} - ({"separation"} if "reconstruction" in s.terms else set())
+    used = {s.terms[0]} if joint else {*s.terms} - idle - ({"separation"} if "reconstruction" in s.terms else set())
     used |= {"inner"} if inner else set()
     found: dict[At, str] = {}
     for name, optimizer in s.optimizers.items():

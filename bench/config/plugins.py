@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from bench.config.messages import said
-from bench.config.signatures import FOLDER, Signature, extends, inspected, read, tree
+from bench.config.signatures import FOLDER, Signature, extends, inspected, read, source, tree
 from bench.config.values import unknown
 
-PRIORS = FOLDER / "_priors.py"
+PRIORS = FOLDER / "__init__.py"
 GROUPS = {"regularizers": "latentbench.regularizers", "priors": "latentbench.priors"}
 HEADS = ("continuous", "categorical")
 
@@ -74,7 +74,8 @@ def signature(kind: str, name: str) -> Signature | None:
     """What a regularizer or a prior takes; None if its source cannot be read, so that only running it tells."""
     try:
         if kind == "priors" and name in _classes():
-            return read(PRIORS, lambda c: c.name == _classes()[name])
+            own = _classes()[name]
+            return read(source(PRIORS, own), lambda c: c.name == own)
         if kind == "regularizers" and (path := FOLDER / f"{name}.py").exists():
             return read(path, lambda c: extends(path, c, "Regularizer"))
         return inspected(_entries(kind)[name].load()) if name in _entries(kind) else None

@@ -18,6 +18,7 @@ from bench.config.values import (
     Count,
     Decay,
     Distinct,
+    Family,
     Labels,
     LatentName,
     Methods,
@@ -39,7 +40,6 @@ EVALUATIONS = (
 )  # fmt: skip
 # The metrics of validation images, which tuning may look at, and the evaluation that measures each.
 VALIDATION_METRICS = {"validation_log_likelihood": "likelihood", "validation_error": "classification"}
-FAMILIES = ("adversarial", "closed form", "sampled", "KL", "control")
 
 
 def _one_of(kind: str) -> Any:
@@ -145,7 +145,7 @@ def partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
 SPOKEN = {
     "title": (Text | None, None),
     "short": (Text | None, None),
-    "family": (Literal[FAMILIES] | None, None),
+    "family": (Family | None, None),
     "seeds": (Seeds | None, None),
 }
 Method = partial(Settings, **SPOKEN)

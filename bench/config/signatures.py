@@ -12,9 +12,7 @@ from typing import Any
 from bench import ROOT
 
 FOLDER = ROOT / "regularizers"
-# Modules whose names may stand in an annotation; the last one holds names for ranges and imports nothing else.
-ANNOTATIONS = ("typing", "collections.abc", "annotated_types")
-RANGES = "regularizers._ranges"
+ANNOTATIONS = ("typing", "collections.abc", "annotated_types")  # modules whose names may stand in an annotation
 OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from these is not its own
 
 
@@ -43,9 +41,9 @@ def read(path: Path, wanted: Callable[[ast.ClassDef], bool]) -> Signature | None
         return None
     own, result = found[0], Signature({})
     for base in own.bases:
-        source = _source(path, ast.unparse(base))
-        if source:
-            result = read(source, lambda c, base=base: c.name == ast.unparse(base)) or result
+        at = source(path, ast.unparse(base))
+        if at:
+            result = read(at, lambda c, base=base: c.name == ast.unparse(base)) or result
     methods = {node.name: node for node in own.body if isinstance(node, ast.FunctionDef)}
     attributes = {}
     for node in own.body:
@@ -68,14 +66,14 @@ def extends(path: Path, node: ast.ClassDef, name: str) -> bool:
     for base in map(ast.unparse, node.bases):
         if base.rpartition(".")[2] == name:
             return True
-        source = _source(path, base)
-        if source and any(extends(source, n, name) for n in tree(source).body if getattr(n, "name", None) == base):
+        at = source(path, base)
+        if at and any(extends(at, n, name) for n in tree(at).body if getattr(n, "name", None) == base):
             return True
     return False
 
 
-def _source(path: Path, name: str) -> Path | None:
-    """The file that defines a base class: this one, or the private module that it is imported from."""
+def source(path: Path, name: str) -> Path | None:
+    """The file that defines a class: this one, or the private module that it is imported from."""
     for node in tree(path).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return path
@@ -113,9 +111,9 @@ def _names(path: Path) -> dict[str, Any]:
     for node in tree(path).body:
         if isinstance(node, ast.ImportFrom) and node.module in ANNOTATIONS:
             found |= {a.asname or a.name: getattr(import_module(node.module), a.name, Any) for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == RANGES:
-            ranges = _names(FOLDER / "_ranges.py")
-            found |= {a.asname or a.name: ranges.get(a.name, Any) for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("regularizers._"):
+            beside = _names(FOLDER / f"{node.module.partition('.')[2]}.py")
+            found |= {a.asname or a.name: beside[a.name] for a in node.names if a.name in beside}
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = _evaluated(node.value, found)
     return found

@@ -60,6 +60,15 @@ def _text(text: str) -> str:
     return text.strip()
 
 
+FAMILIES = "adversarial, closed form, sampled, KL, control"  # what a reader tells methods apart by
+
+
+def _family(name: str) -> str:
+    if name not in FAMILIES.split(", "):
+        raise ValueError(unknown(name, FAMILIES.split(", ")))
+    return name
+
+
 def _distinct(values: list) -> list:
     if not values:
         raise ValueError("expected at least one")
@@ -128,6 +137,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, PlainValidator(_name)]
 LatentName = Annotated[str, PlainValidator(_latent)]
 Text = Annotated[str, AfterValidator(_text)]
+Family = Annotated[str, AfterValidator(_family)]
 Seeds = Annotated[int | list[int], PlainValidator(_seeds)]
 Distinct = AfterValidator(_distinct)
 Ascending = AfterValidator(_ascending)

@@ -1,22 +1,16 @@
 """Every setting changes the model or its measurements, and is refused where it would not: nothing is swallowed."""
 
 import math
-from dataclasses import replace
-from functools import cache
 
 import pytest
-import torch
 import yaml
 
 from bench.config import combinations
 from bench.config.runs import Run, expand
 from bench.config.schema import Latent, Optimizer, Settings
-from bench.data import datasets
-from bench.data.datasets import DataError
-from bench.evaluate.protocols import EVALUATIONS
-from bench.evaluate.trained_run import Trained
-from bench.train import loop, train_runs
+from bench.train import loop
 from tests.support.configs import extended
+from tests.support.outcomes import outcome
 
 ADD = {"merge": "add", "terms": ["reconstruction", "regularization", "separation"]}
 RATES = {"optimizers": {"regularization": {"lr": 0.01, "momentum": 0.5, "decay": {1: 0.1}}}}
@@ -91,32 +85,6 @@ def cell(folder, name, *said):
     config = extended(folder, yaml.safe_dump({"experiments": {experiment: {"methods": {method: own}}}}))
     assert not isinstance(config, list), config
     return next(run for run in expand(config) if (run.experiment, run.method) == (experiment, method))
-
-
-KNOWN = {}
-images = cache(lambda name, normalisation: datasets.load(name, "nowhere", normalisation))
-
-
-def outcome(run, folder):
-    """What a run comes to: how it ended, its model's bits, whether it may vary, and every measurement."""
-    key = run.id, run.settings.timeout, tuple(run.settings.evaluations), tuple(run.settings.parzen_samples)
-    if key not in KNOWN:
-        KNOWN[key] = measured(run, folder)
-    return KNOWN[key]
-
-
-def measured(run, folder):
-    torch.use_deterministic_algorithms(False)
-    try:
-        dataset = images(run.settings.dataset, run.settings.normalisation)
-    except DataError as error:
-        return str(error)
-    record = train_runs.record(run, folder, lambda: replace(dataset))
-    if record["status"] != "ok":
-        return record["status"]
-    trained = Trained(run, dataset, folder)
-    rows = [m for name in run.settings.evaluations for m in EVALUATIONS[name](trained)]
-    return record["hashes"]["model"], torch.are_deterministic_algorithms_enabled(), rows
 
 
 FIELDS = [

@@ -19,7 +19,7 @@ WEIGHT = "has no effect: a weight is of a latent, classification or separation; 
 PENALISED = "has no effect: a weight is of a latent that is penalised, classification or separation"
 COUNT = "expected 'all', 0 or a multiple of the 10 classes of digits, at most 1090"
 NAME = "a name has a to z, 0 to 9 and _, begins with a letter and is no longer than 40"
-TURNS = "has no effect without terms: regularization and schedule: alternating"
+TURNS = "has no effect without terms: regularization, a penalty and schedule: alternating"
 MIXTURE = "experiments: {density: {latents: {z: {prior: mixture, settings: {%s}}}}}"
 Z = "experiments.density.latents.z"
 

@@ -46,10 +46,10 @@ EDITS = {
         "regularizers/mmd.py", "return value + self.mu", "return -value + self.mu", {"likelihood/mmd", "petals/mmd"}
     ),
     "a rate in a default": ("bench/config/schema.py", "lr: Rate = 1e-3", "lr: Rate = 5e-4", ALL),
-    "the scale of a prior": ("regularizers/_priors.py", "radius: float = 4.2", "radius: float = 4.0", {"petals/mmd"}),
+    "the scale of a prior": ("regularizers/_mixture_priors.py", "le=1e3)] = 4.2", "le=1e3)] = 4.0", {"petals/mmd"}),
     "what is fitted last": ("regularizers/ex_post.py", "means_))", "means_) + 1)", {"likelihood/ex_post"}),
     "the rates of later epochs": (
-        "bench/train/loop.py", "rate = optimizer.spec.lr\n", "rate = optimizer.spec.lr * (1 + epoch)\n", ALL
+        "bench/train/loop.py", "found = spec.lr\n", "found = spec.lr * (1 + epoch)\n", ALL
     ),
     "the discriminator's loss": (
         "regularizers/adversarial.py", "mean() + softplus(fake)", "mean() + 1.1 * softplus(fake)", {"likelihood/aae"}

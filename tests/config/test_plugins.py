@@ -1,0 +1,165 @@
+"""What a plug-in can be given is read from its own annotations, be it a file or of an installed package."""
+
+import sys
+
+import pytest
+import torch
+
+from bench.config import plugins, signatures
+from bench.config.reading import settings
+from bench.train.autoencoder import Autoencoder
+from tests.support.configs import extended
+
+FILE = '''
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from annotated_types import Ge, MinLen
+from regularizers import Regularizer
+from regularizers._family import Family
+from regularizers._ranges import Positive
+
+STEPS = 3
+
+class Own(Family):
+    """One of a family."""
+
+    def __init__(
+        self, prior, blur: Positive = 0.5, kernel: Literal["a", "b"] = "a",
+        scales: Annotated[Sequence[Positive], MinLen(1)] | None = None, *,
+        steps: Annotated[int, Ge(1)] = STEPS, of_torch: Tensor = None,
+    ):
+        pass
+'''
+FAMILY = """
+from regularizers import Regularizer
+
+class Family(Regularizer):
+    sums_over_categories = True
+
+    def __init__(self, prior, never: int):
+        pass
+
+    def inner_loss(self, codes):
+        pass
+"""
+RANGES = "from typing import Annotated\nfrom annotated_types import Gt\nPositive = Annotated[float | int, Gt(0)]\n"
+OUTSIDE = '''
+from typing import Annotated
+
+import torch
+from annotated_types import Interval
+from regularizers import Prior, Regularizer
+
+
+class Ring(Prior):
+    """Components on a ring."""
+
+    heads = ("continuous",)
+
+    def __init__(self, dim: int, components: Annotated[int, Interval(ge=3, le=99)], radius: float | int = 1.0):
+        if dim != 2:
+            raise ValueError("a ring lies in 2 dimensions,\\nas everybody knows")
+        angle = 2 * torch.pi * torch.arange(components) / components
+        means = radius * torch.stack([angle.cos(), angle.sin()], 1)
+        super().__init__(torch.full((components,), 1 / components), means, 0.1 * torch.eye(2).expand(components, 2, 2))
+
+
+class Square(Regularizer):
+    """Squares."""
+
+    def __init__(self, prior, power: Annotated[int, Interval(ge=1, le=4)] = 2):
+        super().__init__(prior)
+        self.power = power
+
+    def forward(self, codes, posterior):
+        return (codes**self.power).mean()
+'''
+ENTRIES = """\
+[latentbench.priors]
+ring = outside:Ring
+broken = outside:Nothing
+[latentbench.regularizers]
+square = outside:Square
+"""
+
+
+def forget():
+    for function in (plugins._entries, plugins.names, plugins.signature, plugins._adapter, plugins._built):
+        function.cache_clear()
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that brings two priors and a regularizer."""
+    (tmp_path / "outside.py").write_text(OUTSIDE)
+    (tmp_path / "outside-1.0.dist-info").mkdir()
+    (tmp_path / "outside-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
+    (tmp_path / "outside-1.0.dist-info/entry_points.txt").write_text(ENTRIES)
+    monkeypatch.syspath_prepend(tmp_path)
+    forget()
+    yield
+    sys.modules.pop("outside", None)
+    monkeypatch.undo()
+    forget()
+
+
+def test_a_files_annotations_and_what_it_inherits_are_read_without_importing_it(tmp_path, monkeypatch):
+    for name, text in {"own": FILE, "_family": FAMILY, "_ranges": RANGES}.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.setattr(signatures, "FOLDER", tmp_path)
+    monkeypatch.setattr(plugins, "FOLDER", tmp_path)
+    forget()
+    signature = plugins.signature("regularizers", "own")
+    assert list(signature.keywords) == ["prior", "blur", "kernel", "scales", "steps", "of_torch"]
+    assert signature.defaults["steps"] == 3
+    assert "inner_loss" in signature.defines
+    assert signature.attributes["sums_over_categories"]
+    given = {"blur": 0, "kernel": "c", "scales": [1, -1], "steps": 0, "of_torch": "whatever", "never": 1}
+    assert dict(plugins.wrong("regularizers", "own", given)) == {
+        ("blur",): "expected greater than 0 (found 0)",
+        ("kernel",): "unknown 'c'. Valid: a, b",
+        ("scales", 1): "expected greater than 0 (found -1)",
+        ("steps",): "expected at least 1 (found 0)",
+        ("never",): "unknown 'never'. Valid: blur, kernel, scales, steps, of_torch",
+    }
+    forget()
+
+
+def test_a_file_that_cannot_be_parsed_is_a_failure_of_its_runs_and_no_mistake_in_the_config(tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text("def forward(:\n")
+    monkeypatch.setattr(plugins, "FOLDER", tmp_path)
+    forget()
+    assert plugins.wrong("regularizers", "own", {"anything": 1}) == []
+    forget()
+
+
+Z = "experiments.density.latents.z"
+RING = "experiments: {density: {latents: {z: {prior: ring, dim: %s, settings: {%s}}}}}\n"
+SQUARE = "methods: {mmd: {regularizer: square, hyperparameters: {power: %s}}}\n"
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (RING % (2, "components: 2"), [f"{Z}.settings.components: expected at least 3 (found 2)"]),
+        (RING % (2, "radius: 2"), [f"{Z}.settings.components: 'ring' needs it"]),
+        (RING % (3, "components: 5"), [f"{Z}.settings: a ring lies in 2 dimensions,"]),
+        (SQUARE % 9, ["methods.mmd.hyperparameters.power: expected at most 4 (found 9)"]),
+        (SQUARE % "2, weight: 1", ["methods.mmd.hyperparameters.weight: unknown 'weight'. Valid: power"]),
+        ("defaults: {latents: {z: {prior: rin}}}", [
+            "defaults.latents.z.prior: unknown 'rin'; did you mean 'ring'? Valid: broken, gaussian, mixture, one_hot, "
+            "petals, ring, swiss_roll"]),
+    ],
+)  # fmt: skip
+def test_a_packages_plug_ins_are_judged_by_their_annotations_and_their_prior_is_built(tmp_path, text, lines):
+    assert extended(tmp_path, text) == [f"c.yaml: {line}" for line in lines]
+
+
+@pytest.mark.usefixtures("package")
+def test_a_packages_prior_is_that_of_the_model(tmp_path):
+    config = extended(tmp_path, RING % (2, "components: 20") + SQUARE % 2)
+    model = Autoencoder(settings(config, "density", "mmd"), 64, 10)
+    assert model.priors["z"].means.shape == (20, 2)
+    assert torch.allclose(model.priors["z"].means.norm(dim=1), torch.ones(20))
