@@ -1,6 +1,6 @@
 """A small problem that never changes, and what every protocol gives on it: `python -m bench.evaluate.frozen_problem`.
 
-Three tiny models, stored in `frozen_problem.safetensors`, and images that are made by a formula. The numbers stand
+Three tiny models, of `frozen_problem.yaml` and `.safetensors`, and images that are made by a formula. The numbers stand
 for the versions of the measurements (`bench.records.protocol_versions`). `--train` makes the models anew, which is
 another problem, and makes every measurement one of an older version.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from bench.config.runs import Run
@@ -26,31 +27,9 @@ from bench.evaluate.trained_run import Trained
 from bench.records.freshness import PICTURES
 from bench.train.loop import Training
 
-MODELS = Path(__file__).with_suffix(".safetensors")
+FILE = Path(__file__).with_suffix(".safetensors")
 SIDE, CLASSES = 4, 4
 SPLITS = {"train": 800, "validation": 6000, "test": 600}
-COMMON = {
-    "dataset": "digits", "width": 8, "depth": 1, "epochs": 2, "batch_size": 100, "deterministic": True,
-    "optimizers": {"reconstruction": {"lr": 0.01}}, "regularizer": "mmd",
-}  # fmt: skip
-STYLE = {"z": {"dim": 2}}
-# Each model with the protocols that it is measured by; every protocol is measured on one of them.
-PROBLEMS = {
-    "density": (
-        {"latents": STYLE, "decoder": ["z"], "encoder": "gaussian", "regularizer": "kl",
-         "parzen_samples": [2000, 10_000]},
-        ("reconstruction", "likelihood", "latent", "decomposition", "ais"),
-    ),
-    "classes": (
-        {"latents": {"y": {"head": "categorical", "prior": "one_hot", "dim": CLASSES}, **STYLE}, "decoder": ["y", "z"],
-         "labels": 40, "terms": ["reconstruction", "regularization", "classification"], "batch_norm": "encoder"},
-        ("classification", "clustering", "probes"),
-    ),
-    "petals": (
-        {"latents": {"z": {"dim": 2, "prior": "petals", "settings": {"components": CLASSES}}}, "decoder": ["z"]},
-        ("components",),
-    ),
-}  # fmt: skip
 
 
 @cache
@@ -75,16 +54,18 @@ def dataset() -> Dataset:
     )  # fmt: skip
 
 
-def runs() -> Iterator[tuple[str, Run, tuple[str, ...]]]:
+def runs() -> Iterator[tuple[str, Run, list[str]]]:
     """The models: name, run and protocols."""
-    for name, (settings, protocols) in PROBLEMS.items():
-        yield name, Run("frozen", name, 0, Settings.model_validate(COMMON | settings)), protocols
+    content = yaml.safe_load(FILE.with_suffix(".yaml").read_text(encoding="utf-8"))
+    for name, model in content["models"].items():
+        settings = Settings.model_validate(content["common"] | model["settings"])
+        yield name, Run("frozen", name, 0, settings), model["protocols"]
 
 
 def numbers() -> dict[str, dict[str, float]]:
     """What each protocol gives, by its name and metric; of pictures, the means and mean squares of the arrays."""
     found: dict[str, dict[str, float]] = {}
-    weights = load_file(MODELS)
+    weights = load_file(FILE)
     for name, run, protocols in runs():
         with tempfile.TemporaryDirectory() as folder:
             own = {k.removeprefix(f"{name}/"): v for k, v in weights.items() if k.startswith(f"{name}/")}
@@ -113,7 +94,7 @@ def train() -> None:
         for _ in range(run.settings.epochs):
             training.run_epoch(lambda count: None, lambda: False)
         weights |= {f"{name}/{k}": v for k, v in training.weights().items()}
-    save_file(weights, MODELS)
+    save_file(weights, FILE)
 
 
 if __name__ == "__main__":
