@@ -168,7 +168,8 @@ def unread(s: Settings) -> dict[At, str]:
     regularized, codes, terms = "regularization" in s.terms, bool(continuous(s)), set(s.terms)
     penalised = regularized and not s.frozen_encoder and (not plugin or "forward" in plugin.defines)
     # A step without a gradient still draws noise, and moves the statistics of a normalised batch.
-    felt = penalised or s.encoder != "deterministic" or s.batch_norm != "none" or s.input_noise or s.input_dropout
+    penalty = penalised and s.weight > 0
+    felt = penalty or s.encoder != "deterministic" or s.batch_norm != "none" or s.input_noise or s.input_dropout
     turns = regularized and s.schedule == "alternating" and bool(felt)
     alternates = len(terms) > 1 and ("classification" in terms or (regularized and bool(felt)))
     decodes = "reconstruction" in terms
@@ -194,7 +195,7 @@ def unread(s: Settings) -> dict[At, str]:
         "parzen_samples": ("likelihood" in s.evaluations, "evaluations: likelihood"),
     }
     found: dict[At, str] = {(k,): f"has no effect without {what}" for k, (reads, what) in needs.items() if not reads}
-    weighted = [*(s.latents if penalised else ()), *(terms & {*WEIGHTED})]
+    weighted = [*(s.latents if penalty else ()), *(terms & {*WEIGHTED})]
     for name in [n for n in s.weights if n not in weighted]:
         found["weights", name] = f"has no effect: a weight is of a latent that is penalised, {' or '.join(WEIGHTED)}"
     learnt = {*s.decoder, *(["y"] if "classification" in terms else [])}
