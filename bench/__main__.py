@@ -96,7 +96,7 @@ def collect(config: str, log: Path | None) -> None:
 @JOBS
 @LOG
 def verify(config: str, runs: tuple[str, ...], jobs: int, log: Path | None) -> int:
-    """Whether results of older code are still true: repeats how their trainings begin; exit status 3 if one is not."""
+    """Whether results of older code are still true, by repeating how trainings begin; status 3 if one is not."""
     with logged(log):
         from bench.config.runs import select
         from bench.records.freshness import Results, read
