@@ -181,11 +181,10 @@ def check(config: str, strict: bool) -> int:
 @click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
 def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...]) -> int:
     """Run the trials of a config's `tuning`, and choose on validation images."""
-    if not judge:
-        from bench.door import pipeline
+    from bench.door import pipeline
 
-        if code := pipeline.tune(config, list(snakemake)):
-            return code
+    if not judge and (code := pipeline.tune(config, list(snakemake))):
+        return code
     with logged(log):
         from bench.records.freshness import read
         from bench.tables import tuning
