@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from importlib import import_module
 from pathlib import Path
 
 try:
@@ -33,7 +34,6 @@ def cli() -> None:
     \b
     latentbench doctor            is this machine ready?
     latentbench run quick         train, measure, tabulate, draw
-    latentbench explain quick likelihood mmd
 
     Completion in bash: eval "$(_LATENTBENCH_COMPLETE=bash_source latentbench)"; zsh_source and fish_source likewise.
     """
@@ -219,12 +219,10 @@ def new(name: str) -> None:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def perf(measurement: str | None, options: tuple[str, ...]) -> None:
     """Measure the benchmark itself; without a measurement, list them."""
-    from importlib import import_module
-
     from bench.perf import subcommands
 
     known = subcommands()
-    if measurement is None or measurement in ("-h", "--help"):
+    if measurement in (None, "-h", "--help"):
         click.echo("\n".join(f"{name:12} {line}" for name, line in known.items()))
     elif measurement not in known:
         from bench.config.schema import unknown

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.checkout import ROOT, TINY, Checkout
+from tests.support.checkout import ALONE, ROOT, Checkout
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 RECIPE = (ROOT / "latentbench.def").read_text()
@@ -51,7 +51,7 @@ def test_kubectl_reads_the_job():
 def test_a_pod_that_must_go_writes_its_checkpoint_first(tmp_path):
     """SIGTERM comes to the first process alone, and when that ends, so does everything in the pod."""
     copy = Checkout(tmp_path / "copy")
-    copy.write("config/mnist.yaml", TINY.replace("epochs: 2", "epochs: 5000").replace("[ae, mmd]", "[ae]"))
+    copy.write("config/mnist.yaml", ALONE.replace("epochs: 2", "epochs: 5000"))
     process = copy.start("python", "-m", "bench", *CONTAINER["args"])
     try:
         deadline = time.monotonic() + 120
