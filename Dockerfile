@@ -1,7 +1,7 @@
 # The environment of requirements.lock and the code, for `docker run` and Kubernetes; latentbench.def for Apptainer.
+# Not built where this was written, for want of Docker; nor tried with GPUs: docker run --gpus all.
 #   docker build --tag latentbench .
-#   docker run --rm --volume "$PWD/results:/latentbench/results" latentbench
-# With GPUs: docker run --gpus all; the wheels of torch bring CUDA, the host its driver.
+#   docker run --rm --volume "$PWD/results:/latentbench/results" latentbench run quick
 FROM python:3.11-slim
 
 # KeOps compiles its formulas with g++, git tells a record its commit.
@@ -14,5 +14,5 @@ RUN pip install --no-cache-dir "$(sed -n 's/^\(uv==[0-9.]*\).*/\1/p' requirement
 COPY . .
 
 ENV PYTHONUNBUFFERED=1
-ENTRYPOINT ["snakemake"]
-CMD ["--cores", "all", "--configfile", "config/quick.yaml"]
+ENTRYPOINT ["python", "-m", "bench"]
+CMD ["run", "quick"]

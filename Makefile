@@ -60,10 +60,12 @@ test: .venv/ready
 test-faults: .venv/ready
 	python -m pytest -q -m faults
 
-# Changes the code in one place after the other: which changes does no test notice? Hours; ONLY names functions.
+# Changes the code in one place after the other: which changes does no test notice? Hours; ONLY names functions, such as
+# ONLY='bench.evaluate.parzen*'. All tests of the core run once before.
 .PHONY: mutants
 mutants: .venv/ready
-	mutmut run $(ONLY)
+	uv pip install --quiet --python .venv/bin/python --group mutants
+	mutmut run --max-children $(CORES) $(ONLY)
 	mutmut results
 
 .PHONY: lint

@@ -133,6 +133,7 @@ rule collect:
         touch(JOBS.done["results", "collect"]),
     log:
         f"{OUT}/logs/collect.log",
+    retries: 0  # what fails once fails again: there is no checkpoint to go on from
     params:
         config=CONFIG,
     shell:
@@ -159,6 +160,7 @@ rule report:
         touch(JOBS.done["results", "report"]),
     log:
         f"{OUT}/logs/report.log",
+    retries: 0
     threads: 8
     params:
         config=CONFIG,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from importlib import import_module
 from pathlib import Path
 
 try:
@@ -33,7 +34,6 @@ def cli() -> None:
     \b
     latentbench doctor            is this machine ready?
     latentbench run quick         train, measure, tabulate, draw
-    latentbench explain quick likelihood mmd
 
     Completion in bash: eval "$(_LATENTBENCH_COMPLETE=bash_source latentbench)"; zsh_source and fish_source likewise.
     """
@@ -96,7 +96,7 @@ def collect(config: str, log: Path | None) -> None:
 @JOBS
 @LOG
 def verify(config: str, runs: tuple[str, ...], jobs: int, log: Path | None) -> int:
-    """Whether results of older code are still true: repeats how their trainings begin; exit status 3 if one is not."""
+    """Whether results of older code are still true, by repeating how trainings begin; status 3 if one is not."""
     with logged(log):
         from bench.config.runs import select
         from bench.records.freshness import Results, read
@@ -181,11 +181,10 @@ def check(config: str, strict: bool) -> int:
 @click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
 def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...]) -> int:
     """Run the trials of a config's `tuning`, and choose on validation images."""
-    if not judge:
-        from bench.door import pipeline
+    from bench.door import pipeline
 
-        if code := pipeline.tune(config, list(snakemake)):
-            return code
+    if not judge and (code := pipeline.tune(config, list(snakemake))):
+        return code
     with logged(log):
         from bench.records.freshness import read
         from bench.tables import tuning
@@ -220,12 +219,10 @@ def new(name: str) -> None:
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def perf(measurement: str | None, options: tuple[str, ...]) -> None:
     """Measure the benchmark itself; without a measurement, list them."""
-    from importlib import import_module
-
     from bench.perf import subcommands
 
     known = subcommands()
-    if measurement is None or measurement in ("-h", "--help"):
+    if measurement in (None, "-h", "--help"):
         click.echo("\n".join(f"{name:12} {line}" for name, line in known.items()))
     elif measurement not in known:
         from bench.config.schema import unknown

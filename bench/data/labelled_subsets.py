@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from bench import ROOT
+from bench import SHARE
 from bench.config.streams import stream
 from bench.data.verified_files import DataError
 
-FOLDER = ROOT / "config/labels"
+FOLDER = SHARE / "config/labels"
 DRAWS = 10
 
 

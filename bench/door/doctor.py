@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from bench import ROOT
+from bench import ROOT, SHARE
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
 LIMIT = 120.0  # seconds for what is tried in a process of its own
@@ -57,7 +57,7 @@ def _python() -> Finding:
 
 
 def _lock() -> Finding:
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    text = (SHARE / "requirements.lock").read_text(encoding="utf-8")
     pins: dict[str, set[str]] = {}
     elsewhere = set()  # packages that other systems alone may need
     for name, version, marker in re.findall(r"^([\w.-]+)==([^\s;\\]+)([^\\\n]*)", text, re.MULTILINE):

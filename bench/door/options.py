@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from bench import ROOT
+from bench import SHARE
 
 FOLDER = Path("config")
 
@@ -50,19 +50,23 @@ class Config(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path of the file."""
-        places = [Path(value), *(f / f"{value}.yaml" for f in (FOLDER, ROOT / FOLDER))]
+        places = [Path(value), *(f / f"{value}.yaml" for f in (FOLDER, SHARE / FOLDER))]
         for path in places[1:] if "/" not in value and "." not in value else places[:1]:
             if path.is_file():
                 return str(path)
         from bench.config.schema import unknown
 
-        folder = Path(value).parent if places[0].suffix else FOLDER
-        there = sorted(folder.glob("*.yaml"))
-        self.fail(unknown(value, there if places[0].suffix else [path.stem for path in there]), param, ctx)
+        there = sorted(Path(value).parent.glob("*.yaml")) if places[0].suffix else self.names()
+        self.fail(unknown(value, there), param, ctx)
+
+    @staticmethod
+    def names() -> list[str]:
+        """The configs in config/ here, and of those that come with the package."""
+        return sorted({path.stem for folder in (FOLDER, SHARE / FOLDER) for path in folder.glob("*.yaml")})
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The names in config/, and files."""
-        names = [path.stem for path in sorted(FOLDER.glob("*.yaml")) if path.stem.startswith(incomplete)]
+        names = [name for name in self.names() if name.startswith(incomplete)]
         return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
 
 

@@ -12,6 +12,7 @@ from collections import Counter, deque
 
 import click
 
+from bench import SHARE
 from bench.config.runs import Run
 from bench.door.mistakes import FAULT, HELD, MARK, MISTAKE, refusals
 from bench.records import whole_files
@@ -116,7 +117,8 @@ def snakemake(jobs: Jobs, arguments: list[str]) -> int:
     progress = Progress(jobs.results)
     log = folder / "logs/snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "snakemake", "--nolock", "--nocolor", *arguments, "--configfile", jobs.configfile]
+    command = [sys.executable, "-m", "snakemake", "--nolock", "--nocolor", "--snakefile", str(SHARE / "Snakefile")]
+    command += [*arguments, "--configfile", jobs.configfile]
     path = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)))
     with log.open("w", encoding="utf-8") as file:
         # In a session of its own, so that a signal to this process reaches all jobs, and once.

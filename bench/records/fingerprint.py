@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, packages_dist
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench import ROOT
+from bench import ROOT, SHARE
 
 PACKAGES = ("bench", "regularizers")
 # These decide which runs there are and where their files lie, not what they compute: what they
@@ -136,7 +136,7 @@ def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 @cache
 def pins() -> dict[str, str]:
     """Distribution → version, of the lock."""
-    text = (ROOT / "requirements.lock").read_text() if (ROOT / "requirements.lock").exists() else ""
+    text = (SHARE / "requirements.lock").read_text() if (SHARE / "requirements.lock").exists() else ""
     return {m[1].lower(): m[2] for m in re.finditer(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from bench import ROOT
+from bench import SHARE
 from bench.config.schema import Config
 from bench.tables.formats import number
 from bench.tables.metric_names import metric as describe
@@ -15,7 +15,7 @@ from bench.tables.metric_names import order
 from bench.tables.statistics import Comparison, compare, holm
 from bench.tables.tidy_table import experiments, scores, timed, title
 
-WORDS = ROOT / "config/report.yaml"
+WORDS = SHARE / "config/report.yaml"
 
 
 @cache

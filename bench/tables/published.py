@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from bench import ROOT
+from bench import SHARE
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.schema import Config, Settings
@@ -17,7 +17,7 @@ from bench.tables.metric_names import metric as describe
 from bench.tables.statistics import verdict
 from bench.tables.tidy_table import title
 
-CONFIG = ROOT / "config"
+CONFIG = SHARE / "config"
 
 
 @cache

@@ -59,7 +59,7 @@ def test_a_machine_without_a_compiler_is_told_the_remedy(monkeypatch):
 
 
 def test_a_lock_that_is_not_installed_is_named_with_the_first_of_its_packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "ROOT", tmp_path)
+    monkeypatch.setattr(doctor, "SHARE", tmp_path)
     assert found("lock")[0] == "WRONG"  # there is none
     (tmp_path / "requirements.lock").write_text("numpy==0.1 \\\n    --hash=sha256:0\nnosuch==1 \\\n")
     state, text = found("lock")

@@ -33,6 +33,7 @@ methods:
 experiments:
   likelihood: {methods: [ae, mmd], latents: {z: {dim: 4}}, decoder: [z], evaluations: [reconstruction]}
 """
+ALONE = TINY.replace("  mmd: {regularizer: mmd}\n", "").replace("[ae, mmd]", "[ae]")  # one method of them
 
 
 class Checkout:

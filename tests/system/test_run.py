@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.checkout import TINY, Checkout
+from tests.support.checkout import ALONE, Checkout
 
 pytestmark = pytest.mark.workflow
 RUN = ("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "2")
@@ -40,7 +40,7 @@ def test_a_line_for_each_cell_then_the_page_and_then_there_is_nothing_to_do(copy
 
 
 def test_a_config_of_clusters_alone_ends_with_what_there_is(copy):
-    copy.edit("config/tiny.yaml", TINY[TINY.index("  likelihood:") :], CLUSTERS)
+    copy.write("config/tiny.yaml", ALONE[: ALONE.index("  likelihood:")] + CLUSTERS)
     output = copy.run(*RUN)
     assert "1 of 1 cells" in output
     assert "cannot" not in output

@@ -1,0 +1,119 @@
+"""`pip install .` into an empty environment: the command works there, without a checkout, with a plug-in of others."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+from tests.support.checkout import ROOT
+
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(not shutil.which("uv"), reason="needs uv, which the lock brings"),
+]
+
+PACKAGE = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "elsewhere"
+version = "2.5"
+
+[project.entry-points."latentbench.regularizers"]
+pull = "elsewhere.pull:Pull"
+
+[tool.setuptools]
+packages = ["elsewhere"]
+package-data = {elsewhere = ["*.bib"]}
+"""
+PLUGIN = '''\
+"""A pull to the origin."""
+
+from regularizers import Regularizer
+
+
+class Pull(Regularizer):
+    """The mean square of the codes, times `strength`."""
+
+    title = "Pull"
+    cites = ("somebody2031",)
+
+    def __init__(self, prior, strength: float = 1.0):
+        super().__init__(prior)
+        self.strength = strength
+
+    def forward(self, codes, posterior):
+        return self.strength * codes.square().mean()
+'''
+REFERENCES = (
+    "@article{somebody2031,\n  author = {Some Body},\n  title = {Pulls},\n  journal = {J},\n  year = {2031},\n}\n"
+)
+CONFIG = """\
+name: mine
+seeds: 1
+controls: false
+defaults: {dataset: digits, width: 16, epochs: 1, batch_size: 100}
+methods:
+  pull: {title: Pull, regularizer: pull, weight: 2, hyperparameters: {strength: 0.5}}
+  mmd: {title: MMD, regularizer: mmd}
+experiments:
+  likelihood: {methods: [pull, mmd], latents: {z: {dim: 4}}, decoder: [z], evaluations: [reconstruction]}
+"""
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """Runs `latentbench` of an environment with this package and a plug-in's, in a folder that holds a config."""
+    folder = tmp_path_factory.mktemp("install")
+    source, package, work = folder / "source", folder / "elsewhere", folder / "work"
+    work.mkdir()
+    shutil.copytree(
+        ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", "results", "__pycache__", ".snakemake")
+    )
+    (package / "elsewhere").mkdir(parents=True)
+    for name, text in {
+        "pyproject.toml": PACKAGE, "elsewhere/__init__.py": "", "elsewhere/pull.py": PLUGIN,
+        "elsewhere/references.bib": REFERENCES,
+    }.items():  # fmt: skip
+        (package / name).write_text(text)
+    (work / "mine.yaml").write_text(CONFIG)
+    environment = folder / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    # What the package depends on, without a network: the packages that run this test, found last.
+    site = next(environment.glob("lib/python*/site-packages"))
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+
+    def run(*command, rc=0):
+        done = subprocess.run(command, cwd=work, env=clean, capture_output=True, text=True)
+        assert done.returncode == rc, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    install = ("uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation")
+    run(*install, "--python", environment / "bin/python", source, package)
+    return lambda *arguments, rc=0: run(environment / "bin/latentbench", *arguments, rc=rc)
+
+
+def test_the_doctor_finds_itself_at_home(empty):
+    lines = empty("doctor").splitlines()
+    states = {line[7:19].strip(): line[:5].strip() for line in lines}
+    assert states["lock"] == "ok"
+    assert states["torch"] == states["data: digits"] == "ok"
+
+
+def test_configs_that_come_with_the_package_are_known_by_name(empty):
+    assert "likelihood/mmd" in empty("plan", "quick")
+    assert "did you mean 'smoke'" in empty("plan", "smok", rc=2)
+
+
+def test_a_plug_in_of_another_package_runs_from_the_config_to_the_page(empty):
+    output = empty("run", "mine.yaml", "--cores", "2")
+    assert "2 of 2 cells" in output
+    assert "failed" not in output
+    assert "somebody2031" in empty("cite", "mine.yaml")
+    assert "nothing changed" in empty("diff", "results/mine", "results/mine")
