@@ -4,9 +4,7 @@ An evaluation takes a `Trained` model and yields measurements. To add a metric, 
 yield, or a function to `EVALUATIONS`, and a line to `bench.tables.metric_names`: stored models are enough.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from bench.config.combinations import CHUNK
 from bench.config.streams import stream
 from bench.evaluate import classification as classify
 from bench.evaluate import parzen
 from bench.evaluate.ais import Annealing, Model
-from bench.evaluate.importance import importance_weighted
 from bench.evaluate.kl_parts import decompose
 from bench.evaluate.prior_mismatch import referees
 from bench.evaluate.trained_run import Trained
+from bench.train.resumable import Loops
 from regularizers import Regularizer
 
 
@@ -64,7 +63,7 @@ def likelihood(trained: Trained) -> Iterator[Measurement]:
     milestones are scored on validation images, by the same samples of the prior as the last one.
     """
     validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
-    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.folder)
+    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.loops)
     if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
         return  # what samples is fit after the last epoch
     for epoch in trained.settings.milestones:
@@ -76,15 +75,12 @@ def likelihood(trained: Trained) -> Iterator[Measurement]:
             yield Measurement(name, best, n=parzen.PROTOCOLS["fine"].images, split="validation")
 
 
-CHUNK = 10_000
-
-
 def parzen_measurements(
     validation: Float[Tensor, "m D"],
     test: Float[Tensor, "n D"],
     source: Callable[[int, int], Tensor],
     counts: list[int],
-    folder: Path | None = None,
+    loops: Callable[[str], Loops] = lambda name: Loops(None, ""),
 ) -> Iterator[Measurement]:
     """The Parzen rows of a source of samples: `source(n, chunk)` gives the n samples of a chunk."""
     samples = source(counts[0], 0)
@@ -100,18 +96,17 @@ def parzen_measurements(
     yield Measurement("sigma_at_edge", float(chosen["paper"].at_edge), split="validation")
     yield Measurement("nearest_sample", scores[0].nearest)
     for count in counts[1:]:
-        chunks, rest = divmod(count, CHUNK)
-        if rest:
-            raise ValueError(f"parzen_samples: {count} is not a multiple of {CHUNK}")
         # The best σ shrinks as samples come closer, and never grows by much.
         grid = np.geomspace(0.4, 1.1, 12) * chosen["fine"].sigma
 
-        def streamed(x: Tensor, sigmas: list[float], part: str, count=count, chunks=chunks) -> list[parzen.Score]:
-            state = folder / f"parzen-{part}-{count}.npz" if folder else None
-            found = parzen.stream(x, lambda i: source(CHUNK, i + 1), chunks, sigmas, state=state, progress=True)
-            return found.scores()
+        def streamed(x: Tensor, sigmas: list[float], split: str, count=count) -> list[parzen.Score]:
+            own = loops(f"parzen-{split}-{count}")
+            return parzen.stream(
+                x, lambda i: source(CHUNK, i + 1), count // CHUNK, sigmas, loops=own, progress=True
+            ).scores()
 
-        best = max(streamed(validation[:1000], grid.tolist(), "validation"), key=lambda score: score.mean)
+        held_out = parzen.PROTOCOLS["fine"].validation(validation)
+        best = max(streamed(held_out, grid.tolist(), "validation"), key=lambda score: score.mean)
         [score] = streamed(test, [best.sigma], "test")
         yield Measurement(f"log_likelihood_{count}", score.mean, score.standard_error, len(test))
         yield Measurement(f"sigma_{count}", score.sigma, split="validation")
@@ -235,17 +230,17 @@ def ais(trained: Trained) -> Iterator[Measurement]:
         return trained.pixels(trained.autoencoder.decode({name: z}))
 
     model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
-    state = trained.folder / "annealing"  # where a killed estimate goes on
-    annealing = Annealing(model, temperatures=600, chains=4, leapfrog=5, steepness=5.0, progress=True, state=state)
+    annealing = Annealing(
+        model, temperatures=600, chains=4, leapfrog=5, steepness=5.0, progress=True, loops=trained.loops
+    )
     estimate = annealing.log_likelihood(x)
     ll = estimate.log_likelihood
     yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
     yield Measurement("ais_gap", annealing.bracket(20).gap, n=20, split="simulated")
     yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
-    shutil.rmtree(state)
     codes = trained.encode(trained.dataset.test.x[chosen])
     if f"{name}_variance" in codes:
-        bound = importance_weighted(model, x, codes[name], codes[f"{name}_variance"])
+        bound = model.importance_weighted(x, codes[name], codes[f"{name}_variance"])
         yield Measurement("importance_weighted_bound", bound.mean().item(), standard_error(bound), len(bound))
 
 

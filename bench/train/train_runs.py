@@ -16,8 +16,9 @@ from tqdm import tqdm
 from bench.config.runs import Run
 from bench.data import datasets
 from bench.data.sources import DataError
-from bench.records import locks, provenance, resumable, whole_files
+from bench.records import locks, provenance, whole_files
 from bench.records.freshness import Results, training_version
+from bench.train import resumable
 from bench.train.crashes import Died, attempt
 from bench.train.loop import Diverged, Stopped, Training
 from bench.train.objective import Unsupported

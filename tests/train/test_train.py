@@ -19,8 +19,8 @@ from bench.config.runs import Run, expand
 from bench.data import datasets
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
-from bench.records import resumable, whole_files
-from bench.train import train_runs
+from bench.records import whole_files
+from bench.train import resumable, train_runs
 from bench.train.loop import Diverged, Stopped, Training, steps
 from regularizers import Regularizer
 from tests.support.checkout import ROOT, TINY, Checkout
