@@ -15,16 +15,13 @@ from bench.records.freshness import training_version
 from bench.records.provenance import tensor_hash
 from bench.train import opening
 from bench.train.autoencoder import Autoencoder
+from bench.train.interruptions import Stopped
 from bench.train.objective import Batch, Encoded, Objective
 from regularizers import Regularizer, Simplex
 
 
 class Diverged(ArithmeticError):
     """A loss is no longer a finite number."""
-
-
-class Stopped(BaseException):
-    """Somebody asked the process to end: SIGTERM, or a time limit of the machine."""
 
 
 def steps(settings: Settings) -> list[list[str]]:
