@@ -19,7 +19,8 @@ from bench.data import datasets
 from bench.data.labelled_subsets import labelled_subset
 from bench.evaluate.baselines import classification_controls, clustering_controls, likelihood_controls, random_codes
 from bench.evaluate.classification import neighbour_probe
-from bench.evaluate.protocols import Measurement, parzen_measurements
+from bench.evaluate.likelihood import parzen_measurements
+from bench.evaluate.measurement import Measurement
 from bench.records import whole_files
 from bench.records.freshness import Results, needed
 from bench.train.autoencoder import Autoencoder

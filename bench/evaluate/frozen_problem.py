@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 
 from bench.config.runs import Run
@@ -26,31 +27,9 @@ from bench.evaluate.trained_run import Trained
 from bench.records.freshness import PICTURES
 from bench.train.loop import Training
 
-MODELS = Path(__file__).with_suffix(".safetensors")
+MODELS, SETTINGS = (Path(__file__).with_suffix(end) for end in (".safetensors", ".yaml"))
 SIDE, CLASSES = 4, 4
 SPLITS = {"train": 800, "validation": 6000, "test": 600}
-COMMON = {
-    "dataset": "digits", "width": 8, "depth": 1, "epochs": 2, "batch_size": 100, "deterministic": True,
-    "optimizers": {"reconstruction": {"lr": 0.01}}, "regularizer": "mmd",
-}  # fmt: skip
-STYLE = {"z": {"dim": 2}}
-# Each model with the protocols that it is measured by; every protocol is measured on one of them.
-PROBLEMS = {
-    "density": (
-        {"latents": STYLE, "decoder": ["z"], "encoder": "gaussian", "regularizer": "kl",
-         "parzen_samples": [2000, 10_000]},
-        ("reconstruction", "likelihood", "latent", "decomposition", "ais"),
-    ),
-    "classes": (
-        {"latents": {"y": {"head": "categorical", "prior": "one_hot", "dim": CLASSES}, **STYLE}, "decoder": ["y", "z"],
-         "labels": 40, "terms": ["reconstruction", "regularization", "classification"], "batch_norm": "encoder"},
-        ("classification", "clustering", "probes"),
-    ),
-    "petals": (
-        {"latents": {"z": {"dim": 2, "prior": "petals", "settings": {"components": CLASSES}}}, "decoder": ["z"]},
-        ("components",),
-    ),
-}  # fmt: skip
 
 
 @cache
@@ -75,10 +54,12 @@ def dataset() -> Dataset:
     )  # fmt: skip
 
 
-def runs() -> Iterator[tuple[str, Run, tuple[str, ...]]]:
+def runs() -> Iterator[tuple[str, Run, list[str]]]:
     """The models: name, run and protocols."""
-    for name, (settings, protocols) in PROBLEMS.items():
-        yield name, Run("frozen", name, 0, Settings.model_validate(COMMON | settings)), protocols
+    problems = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
+    del problems["common"]
+    for name, problem in problems.items():
+        yield name, Run("frozen", name, 0, Settings.model_validate(problem["settings"])), problem["protocols"]
 
 
 def numbers() -> dict[str, dict[str, float]]:

@@ -305,8 +305,8 @@ def test_the_penalty_descends_in_every_so_manyth_batch(every, fresh, monkeypatch
         return regularization(batch, encoded)
 
     monkeypatch.setattr(training.objective, "regularization", counted)
-    monkeypatch.setattr("bench.train.opening.probe", lambda *_: {})
-    monkeypatch.setattr(training, "gradient_norm", lambda _: 0.0)
+    monkeypatch.setattr("bench.train.loop.Training.probe", lambda *_: {})
+    monkeypatch.setattr("bench.train.loop.gradient_norm", lambda *_: 0.0)
     training.run_epoch(lambda _: None, lambda: False)
     assert len(calls) == len(range(0, training.count, every))
 
