@@ -8,28 +8,61 @@ to keep compiled programs, answers for giving it to one process at a time.
 """
 
 import atexit
+import contextlib
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from functools import lru_cache
+from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
 from regularizers._kernels import Kernel
 
+VARIABLE = "KEOPS_CACHE_FOLDER"
+# The machine too: temporary folders can be shared between nodes, whose processes have numbers of their own.
+PREFIX = f"keops-{socket.gethostname()}-"
+
 
 @lru_cache(maxsize=1)
 def private_folder() -> str:
-    """The folder in which KeOps compiles: KEOPS_CACHE_FOLDER if set, else a new one of this process."""
-    if "KEOPS_CACHE_FOLDER" not in os.environ:
-        folder = tempfile.mkdtemp(prefix="keops-")
+    """The folder in which KeOps compiles: KEOPS_CACHE_FOLDER if somebody set it, else one of this process.
+
+    Folders of processes that are no more, such as killed ones, are removed. A process that has replaced its program
+    keeps its folder; one that was started by another has its own.
+    """
+    _sweep()
+    own, folder = f"{PREFIX}{os.getpid()}-", os.environ.get(VARIABLE)
+    if folder is None or Path(folder).name.startswith(PREFIX):
+        if folder is None or not Path(folder).name.startswith(own):
+            folder = tempfile.mkdtemp(prefix=own)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         if "pykeops" in sys.modules:  # by geomloss, say, which imports it with the shared folder
             leave_shared_folder(folder)
-        os.environ["KEOPS_CACHE_FOLDER"] = folder
-    return os.environ["KEOPS_CACHE_FOLDER"]
+        os.environ[VARIABLE] = folder
+    return folder
+
+
+def _sweep() -> None:
+    """Remove the folders of this user's processes that died on this machine."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        number = folder.name.removeprefix(PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):  # another process sweeps too
+            if number.isdigit() and folder.stat().st_uid == os.getuid() and not _lives(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 def leave_shared_folder(folder: str) -> None:

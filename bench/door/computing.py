@@ -40,9 +40,6 @@ def train(
     with logged(log, done):
         results = Results(read(config)[0])
         chosen = select(results.runs, list(runs))
-        from bench.train import keops_folder
-
-        keops_folder.claim()
         device = computer(device, threads)
         from bench.train import train_runs
 

@@ -7,17 +7,14 @@ some samples come.
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Independent, Normal
 
-from bench.records import whole_files
-from bench.records.fingerprint import fingerprint
-from bench.records.provenance import tensor_hash
-from bench.records.resumable import Loops, Variables
+from bench.train.resumable import Loops, Variables
 from regularizers import Prior, rms
 
 
@@ -108,11 +105,21 @@ class Model:
         return mean + self.sigma * torch.randn_like(mean), z
 
     @torch.no_grad
-    def fingerprint(self) -> str:
-        """A hash of the prior, of sigma, and of what the decoder makes of the prior's means and axes."""
-        axes = self.prior.means[:, None] + self.prior.scale_tril.mT
-        images = self.decoder(torch.cat([self.prior.means, axes.flatten(0, 1)]))
-        return tensor_hash(self.prior.weights, self.prior.means, self.prior.scale_tril, images) + f" {self.sigma}"
+    def importance_weighted(
+        self, x: Float[Tensor, "n d"], mean: Float[Tensor, "n D"], variance: Float[Tensor, "n D"], draws: int = 1000
+    ) -> Float[Tensor, " n"]:
+        """Log (1/k) Σ p(x, z) / q(z | x) with k `draws` of a Gaussian encoder (Burda et al., 2016), float64, in nats.
+
+        A lower bound in expectation; with one draw it is the evidence lower bound. One draw for all images
+        is held at a time.
+        """
+        q = Independent(Normal(mean, variance.sqrt(), validate_args=False), 1)
+        total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)
+        for _ in range(draws):
+            z = q.sample()
+            joint = self.log_likelihood(x, z).double() + self.log_prior(z)[0].double()
+            total = torch.logaddexp(total, joint - q.log_prob(z).double())
+        return total - math.log(draws)
 
 
 class Annealing:
@@ -125,8 +132,8 @@ class Annealing:
     void the bounds. Random numbers come from torch's global state. Wu et al. use 10,000 temperatures,
     16 chains and steepness 4.
 
-    With `state`, a folder, where each estimate is gets saved there every `every` seconds; the same
-    estimate of the same model and images from the same random state goes on from there, to the same bits.
+    `loops` gives the loops of each estimate by its name, "log_likelihood" and "bracket": where they are kept in a
+    folder, an estimate that was killed goes on to the same bits.
     """
 
     def __init__(
@@ -139,13 +146,12 @@ class Annealing:
         pilot: int = 4,
         steepness: float = 4.0,
         progress: bool = False,
-        state: Path | None = None,
-        every: float = 60.0,
+        loops: Callable[[str], Loops] = lambda name: Loops(None, ""),
     ):
         if min(temperatures, chains, leapfrog, pilot) < 1:
             raise ValueError("temperatures, chains, leapfrog and pilot must be at least 1")
         self.model, self.chains, self.leapfrog, self.pilot = model, chains, leapfrog, pilot
-        self.acceptance, self.progress, self.folder, self.every = acceptance, progress, state, every
+        self.acceptance, self.progress, self.loops = acceptance, progress, loops
         ramp = torch.sigmoid(torch.linspace(-steepness, steepness, temperatures + 1, dtype=torch.float64))
         self.betas = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
 
@@ -169,15 +175,6 @@ class Annealing:
         both = zip(new, s, strict=True)
         chosen = [torch.where(accepted if a.ndim == 1 else accepted[:, None], a, b) for a, b in both]
         return State(*chosen), probability
-
-    def loops(self, name: str, x: Float[Tensor, "n d"]) -> Loops:
-        """The loops of an estimate for these images, from the present random state on."""
-        if self.folder is None:
-            return Loops(None, "")
-        settings = f"{self.chains} {self.leapfrog} {self.pilot} {self.acceptance} {self.betas} {x.device.type}"
-        start = torch.cuda.get_rng_state() if x.is_cuda else torch.get_rng_state()
-        parts = fingerprint("bench.evaluate.ais"), settings, self.model.fingerprint(), tensor_hash(x, start)
-        return Loops(self.folder / name, whole_files.sha256("\n".join(parts).encode()), self.every)
 
     def tune(self, x: Float[Tensor, "n d"], loops: Loops) -> Float[Tensor, "temperatures n"]:
         """The length of a leap for each temperature and image."""
@@ -219,7 +216,7 @@ class Annealing:
     @torch.no_grad
     def log_likelihood(self, x: Float[Tensor, "n d"]) -> Estimate:
         """Log p(x) of each image, all of them and their chains at once: a lower bound in expectation."""
-        loops = self.loops("log_likelihood", x)
+        loops = self.loops("log_likelihood")
         z = self.model.prior.sample(self.chains * len(x)).to(x)
         weights, rate = self.anneal(x, z, self.tune(x, loops), self.betas, loops)
         effective = weights.softmax(0).square().sum(0).reciprocal()
@@ -232,7 +229,7 @@ class Annealing:
         Backwards, chains start from the code that made the image and estimate 1 / p(x) without bias.
         """
         x, z = self.model.simulate(n)
-        loops = self.loops("bracket", x)
+        loops = self.loops("bracket")
         lengths = self.tune(x, loops)
         start = self.model.prior.sample(self.chains * n).to(x)
         forward, _ = self.anneal(x, start, lengths, self.betas, loops)

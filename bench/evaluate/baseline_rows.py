@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
+from bench.config.combinations import CHUNK
 from bench.config.runs import Run, expand
 from bench.config.schema import Config, Settings
 from bench.config.streams import stream
@@ -18,7 +19,8 @@ from bench.data import datasets
 from bench.data.labelled_subsets import labelled_subset
 from bench.evaluate.baselines import classification_controls, clustering_controls, likelihood_controls, random_codes
 from bench.evaluate.classification import neighbour_probe
-from bench.evaluate.protocols import CHUNK, Measurement, parzen_measurements
+from bench.evaluate.likelihood import parzen_measurements
+from bench.evaluate.measurement import Measurement
 from bench.records import whole_files
 from bench.records.freshness import Results, needed
 from bench.train.autoencoder import Autoencoder
@@ -46,7 +48,7 @@ def classification(settings: Settings, dataset: datasets.Dataset, seed: int) -> 
     if isinstance(x, torch.Tensor):
         unlabelled = x
     else:  # kept as bytes, because as floats they could fill the memory
-        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(stream(seed, "controls")))
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(stream(seed, "baselines/unlabelled")))
         unlabelled = x[order[:IMAGES]]
     found = classification_controls((x[labelled], y[labelled]), unlabelled, test, seed)
     encoder = untrained(settings, dataset, seed)

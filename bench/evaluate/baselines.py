@@ -16,6 +16,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
 
+from bench.config.streams import stream
 from bench.data.datasets import Images
 from bench.evaluate.classification import clustering, neighbour_probe
 from bench.train.autoencoder import Autoencoder
@@ -25,7 +26,17 @@ Labelled = tuple[Float[Tensor, "_ D"], Int[Tensor, " _"]]
 
 def training_images(train: Float[Tensor, "N D"], n: int, seed: int) -> Float[Tensor, "m D"]:
     """`n` different training images, all if there are fewer: the true distribution as a model."""
-    return train[torch.from_numpy(np.random.default_rng(seed).permutation(len(train))[:n])]
+    return _some(train, n, seed, "training images")
+
+
+def _some(images: Float[Tensor, "N D"], n: int, seed: int, name: str) -> Float[Tensor, "m D"]:
+    order = np.random.default_rng(stream(seed, f"baselines/{name}")).permutation(len(images))
+    return images[torch.from_numpy(order[:n])]
+
+
+def _state(seed: int, name: str) -> int:
+    """The stream `baselines/name` of a seed, as scikit-learn takes it."""
+    return stream(seed, f"baselines/{name}") % 2**32
 
 
 def centroids(train: Float[Tensor, "N D"], n: int, seed: int) -> Float[Tensor, "m D"]:
@@ -33,7 +44,7 @@ def centroids(train: Float[Tensor, "N D"], n: int, seed: int) -> Float[Tensor, "
     k = max(1, min(n, len(train) // 5))
     # Library defaults seed thousands of centres one by one; images are good centres to begin with. Mini-batches are
     # no faster here, and end with worse centres.
-    means = KMeans(k, init="random", n_init=1, max_iter=10, random_state=seed)
+    means = KMeans(k, init="random", n_init=1, max_iter=10, random_state=_state(seed, "centroids"))
     centres = torch.from_numpy(means.fit(train.numpy()).cluster_centers_).float()
     return centres.clamp(train.min(), train.max())  # they may leave it by rounding
 
@@ -45,10 +56,11 @@ def pca_mixture(
 
     Fitted to at most 20,000 images; samples are clipped to the range of the data.
     """
-    images = training_images(train, 20_000, seed).double().numpy()
+    images = _some(train, 20_000, seed, "pca mixture").double().numpy()
     dimensions, components = min(dimensions, *images.shape), min(components, len(images) // 20 + 1)
-    pca = PCA(dimensions, random_state=seed).fit(images)
-    mixture = GaussianMixture(components, reg_covar=1e-4, random_state=seed)
+    state = _state(seed, "pca mixture")
+    pca = PCA(dimensions, random_state=state).fit(images)
+    mixture = GaussianMixture(components, reg_covar=1e-4, random_state=state)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a control need not be the best it can be
         mixture.fit(pca.transform(images))
@@ -92,9 +104,9 @@ def classification_controls(
     50 principal dimensions (Zhou et al., 2004); test images are predicted from their neighbours.
     """
     (x, y), (x_test, y_test) = ((a.detach().cpu(), b.cpu()) for a, b in (labelled, test))
-    rest = training_images(unlabelled.detach().cpu(), limit, seed)
+    rest = _some(unlabelled.detach().cpu(), limit, seed, "graph")
     nodes = torch.cat([x, rest]).numpy()
-    pca = PCA(min(50, *nodes.shape), random_state=seed).fit(nodes)
+    pca = PCA(min(50, *nodes.shape), random_state=_state(seed, "graph")).fit(nodes)
     marks = np.concatenate([y.numpy(), np.full(len(rest), -1)])
     graph = LabelSpreading(kernel="knn", n_neighbors=min(10, len(nodes)), alpha=0.2, max_iter=100)
     with warnings.catch_warnings():
@@ -112,7 +124,8 @@ def clustering_controls(
     train: Float[Tensor, "N D"], validation: Labelled, test: Labelled, clusters: int, seed: int
 ) -> dict[str, float]:
     """The numbers of `classification.clustering` for k-means of images or codes; nearer is more confident."""
-    means = KMeans(clusters, n_init=4, random_state=seed).fit(training_images(train.cpu(), 20_000, seed).numpy())
+    images = _some(train.cpu(), 20_000, seed, "clusters")
+    means = KMeans(clusters, n_init=4, random_state=_state(seed, "clusters")).fit(images.numpy())
     centers = torch.from_numpy(means.cluster_centers_).float()
     splits = [(-torch.cdist(x.cpu().float(), centers), y.cpu()) for x, y in (validation, test)]
     return clustering(*splits)

@@ -27,7 +27,11 @@ from bench.evaluate.trained_run import Trained
 from bench.records.freshness import PICTURES
 from bench.train.loop import Training
 
+<<<<<<< HEAD
 FILE = Path(__file__).with_suffix(".safetensors")
+=======
+MODELS, SETTINGS = (Path(__file__).with_suffix(end) for end in (".safetensors", ".yaml"))
+>>>>>>> train2
 SIDE, CLASSES = 4, 4
 SPLITS = {"train": 800, "validation": 6000, "test": 600}
 
@@ -56,10 +60,17 @@ def dataset() -> Dataset:
 
 def runs() -> Iterator[tuple[str, Run, list[str]]]:
     """The models: name, run and protocols."""
+<<<<<<< HEAD
     content = yaml.safe_load(FILE.with_suffix(".yaml").read_text(encoding="utf-8"))
     for name, model in content["models"].items():
         settings = Settings.model_validate(content["common"] | model["settings"])
         yield name, Run("frozen", name, 0, settings), model["protocols"]
+=======
+    problems = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
+    del problems["common"]
+    for name, problem in problems.items():
+        yield name, Run("frozen", name, 0, Settings.model_validate(problem["settings"])), problem["protocols"]
+>>>>>>> train2
 
 
 def numbers() -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ and pictures, for figures and for metrics that are thought of later.
 """
 
 import io
+import shutil
 import time
 import traceback
 from collections.abc import Iterable
@@ -17,11 +18,12 @@ from bench.data import datasets
 from bench.data.verified_files import DataError
 from bench.evaluate.decoded_grids import as_bytes, pictures
 from bench.evaluate.protocols import EVALUATIONS
-from bench.evaluate.trained_run import Trained
+from bench.evaluate.trained_run import UNFINISHED, Trained
 from bench.records import whole_files
 from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record
 from bench.records.locks import run_lock
 from bench.records.provenance import machine
+from bench.train.crashes import MachineFault, of_the_machine, raise_all
 
 SHOWN = 400  # decoded samples kept for figures
 UNKNOWN = 255  # the class of a test image that has none
@@ -46,21 +48,13 @@ def arrays(trained: Trained) -> dict[str, np.ndarray]:
     return found | pictures(trained.autoencoder, trained.dataset, trained.codes["test"])
 
 
-def of_the_machine(error: BaseException) -> bool:
-    """Whether an error says something of the machine, and nothing of a method or a protocol: it is no result."""
-    if isinstance(error, (OSError, DataError, MemoryError, torch.OutOfMemoryError)):
-        return True
-    words = ("nvidia", "cuda", "allocate memory", "out of memory")
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
-
-
 def measure(
     trained: Trained, protocols: Iterable[str]
 ) -> tuple[dict[str, list[dict]], dict[str, str], dict[str, float]]:
     """The rows of each protocol, the reasons of those that failed, and the seconds that each took.
 
     Raises:
-        OSError: the machine's fault, so that there is no result.
+        MachineFault: there is no result.
     """
     rows, failed, seconds = {}, {}, {}
     for name in protocols:
@@ -72,7 +66,7 @@ def measure(
             rows[name] = found
         except Exception as error:
             if of_the_machine(error):
-                raise OSError(f"{trained.run.id}, {name}: {str(error).partition(chr(10))[0]}") from error
+                raise MachineFault(f"{trained.run.id}, {name}: {str(error).partition(chr(10))[0]}") from error
             traceback.print_exc()
             failed[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         seconds[name] = round(time.monotonic() - started, 3)
@@ -119,7 +113,7 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
     if record["status"] == "ok":
         model = folder / "model.safetensors"
         if whole_files.sha256(model.read_bytes()) != record["hashes"].get("model"):
-            raise OSError(f"{model}: not the file of its record; train the run again with --force")
+            raise MachineFault(f"{model}: not the file of its record; train the run again with --force")
         trained = Trained(run, dataset, folder, device)
         stored = arrays(trained)
     content, seconds = measured(run, record, old, trained, force)
@@ -133,6 +127,7 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
         timing |= {"device": device, "machine": machine(device), "seconds": timing.get("seconds", {}) | seconds}
         whole_files.write_json(folder / TIMING, timing)
     whole_files.write_json(folder / "metrics.json", content)
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
     return content
 
@@ -140,26 +135,39 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
 def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: bool = False) -> dict[str, str]:
     """The status of each run, after measuring what is missing or of older code.
 
+    A run that cannot be measured costs no other one its numbers.
+
     Raises:
-        NotTrained: a run has no record of the present code. LockHeld, OSError, DataError: the
-        machine's fault; what was measured before stays.
+        LockHeld: another process works on a run. NotTrained, OSError, DataError: at the end, a line for each run
+            that has no record of the present code, or that the machine or its data are at fault for; what was
+            measured before stays.
     """
     loaded: dict = {}
 
     def dataset(run: Run) -> datasets.Dataset:
         key = run.settings.dataset, run.settings.normalisation
         if key not in loaded:
-            loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+            try:
+                loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+            except DataError as error:
+                loaded[key] = error
+        if isinstance(loaded[key], DataError):
+            raise loaded[key]
         return loaded[key]
 
-    statuses = {}
+    statuses, faults = {}, []
     for run in runs:
         with run_lock(results.path(run)):
-            if not results.trained(run):
-                raise NotTrained(f"{run.id}: not trained by the present code; train it first")
-            content = results.metrics(run)
-            if force or results.lacking(run) or content is None:
-                of_model = results.record(run)["status"] == "ok"
-                content = measure_run(results, run, dataset(run) if of_model else None, device, force)
-            statuses[run.id] = content["status"]
+            try:
+                if not results.trained(run):
+                    raise NotTrained(f"{run.id}: not trained by the present code; train it first")
+                content = results.metrics(run)
+                if force or results.lacking(run) or content is None:
+                    of_model = results.record(run)["status"] == "ok"
+                    content = measure_run(results, run, dataset(run) if of_model else None, device, force)
+            except (NotTrained, DataError, MachineFault) as error:
+                faults.append(error)
+            else:
+                statuses[run.id] = content["status"]
+    raise_all(faults)
     return statuses

@@ -7,22 +7,16 @@ estimate is, up to constants, the squared distance to the nearest sample; see Th
 Wu et al. (2017) for what it does not tell. `bench.evaluate.ais` is the estimate to believe.
 """
 
-import hashlib
 import math
-import os
-import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
-Chunks = Callable[[int], Tensor] | Iterable[Tensor]
+from bench.train.resumable import Loops, Variables
 
 # Tiles of squared distances: large enough for the matrix product, small enough for the passes over them
 # to stay in the cache (CPU) or to be few kernel launches (GPU).
@@ -133,44 +127,14 @@ class Parzen:
             for sigma, ll in zip(self.sigmas, self.log_likelihood, strict=True)
         ]
 
-    def fingerprint(self) -> str:
-        """Of everything but the samples: states of different estimates do not mix."""
-        settings = f"{self.sigmas} {self.rounding} {tuple(self.x.shape)}".encode()
-        return hashlib.sha256(settings + self.x.float().cpu().numpy().tobytes()).hexdigest()
+    def variables(self) -> Variables:
+        """The sums so far."""
+        return {"offset": self.offset, "sums": self.sums, "count": torch.tensor(self.count)}
 
-    def save(self, path: Path, chunks: int) -> None:
-        """Write the sums after `chunks` chunks, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with open(temporary, "wb") as file:
-            np.savez(
-                file,
-                fingerprint=self.fingerprint(),
-                chunks=chunks,
-                count=self.count,
-                offset=self.offset.cpu().numpy(),
-                sums=self.sums.cpu().numpy(),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-
-    def restore(self, path: Path) -> int:
-        """Take over the sums that `save` wrote; returns the number of chunks in them.
-
-        Raises:
-            ValueError: the file is damaged, or belongs to other test points, bandwidths or precision.
-        """
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as state:
-                found = dict(state)  # reading verifies the checksums of the zip file
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is damaged; delete it to start over") from error
-        if str(found["fingerprint"]) != self.fingerprint():
-            raise ValueError(f"{path} belongs to other test points, bandwidths or precision")
-        self.count = int(found["count"])
-        self.offset = torch.from_numpy(found["offset"]).to(self.x.device)
-        self.sums = torch.from_numpy(found["sums"]).to(self.x.device)
-        return int(found["chunks"])
+    def restore(self, variables: Variables) -> "Parzen":
+        """Take over the sums of `variables`."""
+        self.offset, self.sums, self.count = variables["offset"], variables["sums"], int(variables["count"])
+        return self
 
 
 def log_likelihood(
@@ -182,38 +146,24 @@ def log_likelihood(
 
 def stream(
     test: Float[Tensor, "n D"],
-    samples: Chunks,
+    samples: Callable[[int], Tensor],
     chunks: int,
     sigmas: Sequence[float],
     precision: str = "float32",
-    state: Path | None = None,
-    every: int = 10,
+    loops: Loops | None = None,
     progress: bool = False,
 ) -> Parzen:
     """The estimate over `chunks` chunks of samples, in constant memory, for 10,000 samples or 10 million.
 
-    `samples` is a function from a chunk's number to its samples, or yields the chunks in order; the
-    same chunk must hold the same samples each time (seed it by its number). With `state`, a file,
-    the sums are saved every `every` chunks and at the end, and a second call continues from there
-    to the same bits; chunks already summed are not computed again by a function, and skipped in an
-    iterable.
-
-    Raises:
-        ValueError: the samples end early, or `state` is damaged or of another estimate.
+    `samples` is a function from a chunk's number to its samples, the same each time (seed them by the number). With
+    `loops` of a folder a second call continues where a killed one was, to the same bits.
     """
-    estimate = Parzen(test, sigmas, precision)
-    done = estimate.restore(state) if state is not None and state.exists() else 0
-    later = map(samples, range(done, chunks)) if callable(samples) else islice(samples, done, chunks)
-    with tqdm(total=chunks, initial=done, unit="chunk", disable=not progress) as bar:
-        for chunk in later:
-            estimate.add(chunk)
-            done += 1
-            bar.update()
-            if state is not None and (done % every == 0 or done == chunks):
-                estimate.save(state, done)
-    if done < chunks:
-        raise ValueError(f"the samples ended after {done} of {chunks} chunks")
-    return estimate
+    estimate, loops = Parzen(test, sigmas, precision), loops or Loops(None, "")
+
+    def body(chunk: int, sums: Variables) -> Variables:
+        return estimate.restore(sums).add(samples(chunk)).variables()
+
+    return estimate.restore(loops.run("Parzen", chunks, estimate.variables(), body, progress))
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def two_sample_test(z: Float[Tensor, "n D"], prior: Prior) -> float:
     order = torch.randperm(len(x)).numpy()
     train, test = order[: len(x) // 2], order[len(x) // 2 :]
     x = StandardScaler().fit(x[train]).transform(x)
-    network = MLPClassifier((32,), learning_rate_init=0.01, early_stopping=True, max_iter=60, random_state=0)
+    drawn = int(torch.randint(2**32, ()))
+    network = MLPClassifier((32,), learning_rate_init=0.01, early_stopping=True, max_iter=60, random_state=drawn)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the last epoch is as good a test as another
         network.fit(x[train], y[train])

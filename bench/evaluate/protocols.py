@@ -4,35 +4,17 @@ An evaluation takes a `Trained` model and yields measurements. To add a metric, 
 yield, or a function to `EVALUATIONS`, and a line to `bench.tables.metric_names`: stored models are enough.
 """
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from bench.config.streams import stream
 from bench.evaluate import classification as classify
-from bench.evaluate import parzen
-from bench.evaluate.ais import Annealing, Model
-from bench.evaluate.importance import importance_weighted
 from bench.evaluate.kl_parts import decompose
+from bench.evaluate.likelihood import by_annealing, by_windows
+from bench.evaluate.measurement import Measurement, standard_error
 from bench.evaluate.prior_mismatch import referees
 from bench.evaluate.trained_run import Trained
-from regularizers import Regularizer
-
-
-class Measurement(NamedTuple):
-    """A number, its standard error over `n` images where it is a mean of them, and the split they are from."""
-
-    metric: str
-    value: float
-    standard_error: float | None = None
-    n: int | None = None
-    split: str = "test"
 
 
 @torch.no_grad
@@ -49,72 +31,6 @@ def reconstruction(trained: Trained) -> Iterator[Measurement]:
         errors.append(0.5 * (trained.autoencoder.decode(codes) - x[index]).square().sum(1))
     errors = torch.cat(errors)
     yield Measurement("reconstruction", errors.mean().item(), standard_error(errors), len(errors))
-
-
-def standard_error(values: Tensor) -> float:
-    """Std / √n with ddof 0, as the published tables print it."""
-    return values.double().std(correction=0).item() / len(values) ** 0.5
-
-
-def likelihood(trained: Trained) -> Iterator[Measurement]:
-    """Parzen log-likelihood of the test images (Makhzani et al., 2015, sec. 3).
-
-    10,000 samples (the first number of `parzen_samples`) and each protocol's own choice of σ;
-    larger numbers of samples take over the σ chosen at the first, one pass in constant memory. The models of
-    milestones are scored on validation images, by the same samples of the prior as the last one.
-    """
-    validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
-    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.folder)
-    if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
-        return  # what samples is fit after the last epoch
-    for epoch in trained.settings.milestones:
-        path = trained.folder / f"model-epoch{epoch}.safetensors"
-        if path.exists():
-            samples = trained.samples(trained.settings.parzen_samples[0], model=trained.load(path.name))
-            best = max(parzen.PROTOCOLS["fine"].select(validation, samples).means)
-            name = f"validation_log_likelihood_epoch{epoch}"
-            yield Measurement(name, best, n=parzen.PROTOCOLS["fine"].images, split="validation")
-
-
-CHUNK = 10_000
-
-
-def parzen_measurements(
-    validation: Float[Tensor, "m D"],
-    test: Float[Tensor, "n D"],
-    source: Callable[[int, int], Tensor],
-    counts: list[int],
-    folder: Path | None = None,
-) -> Iterator[Measurement]:
-    """The Parzen rows of a source of samples: `source(n, chunk)` gives the n samples of a chunk."""
-    samples = source(counts[0], 0)
-    names = {"paper": "", "fine": "_fine", "gmmn": "_gmmn"}
-    chosen = {name: parzen.PROTOCOLS[name].select(validation, samples) for name in names}
-    scores = parzen.Parzen(test, [b.sigma for b in chosen.values()]).add(samples).scores()
-    for (name, bandwidth), score in zip(chosen.items(), scores, strict=True):
-        yield Measurement(f"log_likelihood{names[name]}", score.mean, score.standard_error, len(test))
-        yield Measurement(f"sigma{names[name]}", bandwidth.sigma, split="validation")
-    # What tuning may look at: the test images take no part in it.
-    best = max(chosen["fine"].means)
-    yield Measurement("validation_log_likelihood", best, n=parzen.PROTOCOLS["fine"].images, split="validation")
-    yield Measurement("sigma_at_edge", float(chosen["paper"].at_edge), split="validation")
-    yield Measurement("nearest_sample", scores[0].nearest)
-    for count in counts[1:]:
-        chunks, rest = divmod(count, CHUNK)
-        if rest:
-            raise ValueError(f"parzen_samples: {count} is not a multiple of {CHUNK}")
-        # The best σ shrinks as samples come closer, and never grows by much.
-        grid = np.geomspace(0.4, 1.1, 12) * chosen["fine"].sigma
-
-        def streamed(x: Tensor, sigmas: list[float], part: str, count=count, chunks=chunks) -> list[parzen.Score]:
-            state = folder / f"parzen-{part}-{count}.npz" if folder else None
-            found = parzen.stream(x, lambda i: source(CHUNK, i + 1), chunks, sigmas, state=state, progress=True)
-            return found.scores()
-
-        best = max(streamed(validation[:1000], grid.tolist(), "validation"), key=lambda score: score.mean)
-        [score] = streamed(test, [best.sigma], "test")
-        yield Measurement(f"log_likelihood_{count}", score.mean, score.standard_error, len(test))
-        yield Measurement(f"sigma_{count}", score.sigma, split="validation")
 
 
 def classification(trained: Trained) -> Iterator[Measurement]:
@@ -214,49 +130,14 @@ def decomposition(trained: Trained) -> Iterator[Measurement]:
             yield Measurement(f"mutual_information{suffix}", information, found.standard_error, n)
 
 
-AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)
-AIS_IMAGES = 100
-
-
-def ais(trained: Trained) -> Iterator[Measurement]:
-    """Log-likelihood of 100 test images under N(decoder(z), 0.025 I) by annealed importance sampling.
-
-    The images are evenly spaced over the test set, whose halves differ. `ais_gap` is the width of
-    the bidirectional Monte Carlo bracket on simulated images: the error is of its order. For Gaussian encoders
-    with the importance-weighted bound of 1,000 draws on the same images (Burda et al., 2016).
-    """
-    [name] = trained.settings.latents
-    torch.manual_seed(stream(trained.run.seed, "ais"))
-    test = trained.pixels(trained.dataset.test.x[:])
-    chosen = torch.linspace(0, len(test) - 1, min(AIS_IMAGES, len(test))).long()
-    x = test[chosen]
-
-    def decoder(z: Tensor) -> Tensor:
-        return trained.pixels(trained.autoencoder.decode({name: z}))
-
-    model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
-    state = trained.folder / "annealing"  # where a killed estimate goes on
-    annealing = Annealing(model, temperatures=600, chains=4, leapfrog=5, steepness=5.0, progress=True, state=state)
-    estimate = annealing.log_likelihood(x)
-    ll = estimate.log_likelihood
-    yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
-    yield Measurement("ais_gap", annealing.bracket(20).gap, n=20, split="simulated")
-    yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
-    shutil.rmtree(state)
-    codes = trained.encode(trained.dataset.test.x[chosen])
-    if f"{name}_variance" in codes:
-        bound = importance_weighted(model, x, codes[name], codes[f"{name}_variance"])
-        yield Measurement("importance_weighted_bound", bound.mean().item(), standard_error(bound), len(bound))
-
-
 EVALUATIONS: dict[str, Callable[[Trained], Iterator[Measurement]]] = {
     "reconstruction": reconstruction,
-    "likelihood": likelihood,
+    "likelihood": by_windows,
     "classification": classification,
     "clustering": clustering,
     "components": components,
     "latent": latent,
     "probes": probes,
     "decomposition": decomposition,
-    "ais": ais,
+    "ais": by_annealing,
 }

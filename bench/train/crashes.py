@@ -1,14 +1,48 @@
-"""How often a process died of a run, as evidence shows: a crash of native code, a lack of memory, a hang."""
+"""What ended a run that is no result of its method: faults of the machine, and deaths of the process.
+
+Of deaths there is evidence: a crash of native code, a lack of memory, a hang.
+"""
 
 import contextlib
 import faulthandler
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
+from bench.data.verified_files import DataError
 from bench.records import whole_files
 
 LIMIT = 3
+# Of a RuntimeError that torch raises for want of a driver, a device or memory.
+DEVICE = ("nvidia", "cuda error", "cuda driver", "cuda-capable", "no cuda", "cublas_status", "cudnn_status")
+MEMORY = ("allocate memory", "out of memory", "not enough memory")
+
+
+class MachineFault(OSError):
+    """The machine lacks what a run needs, such as memory or a driver: that is no result."""
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was not enough."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in MEMORY)
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether an error says something of the machine, and nothing of a method or a protocol."""
+    if isinstance(error, (OSError, DataError)) or lacks_memory(error):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in DEVICE)
+
+
+def raise_all(errors: Sequence[Exception]) -> None:
+    """Raise what several runs ended with as one error, a line for each; a fault of the machine comes first."""
+    if errors:
+        first = min(errors, key=lambda error: not isinstance(error, OSError))
+        raise type(first)("\n".join(dict.fromkeys(map(str, errors))))
 
 
 class Died(RuntimeError):

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch.distributions import Distribution, Independent, Normal
 
 from bench.config.runs import Run
 from bench.config.schema import Optimizer, Settings
@@ -13,18 +12,17 @@ from bench.data import datasets
 from bench.data.labelled_subsets import labelled_subset
 from bench.records.freshness import training_version
 from bench.records.provenance import tensor_hash
-from bench.train import opening
+from bench.train import optimizers
 from bench.train.autoencoder import Autoencoder
+from bench.train.diagnostics import gradient_norm, probe
+from bench.train.interruptions import Stopped
 from bench.train.objective import Batch, Encoded, Objective
-from regularizers import Regularizer, Simplex
+from bench.train.opening import IMAGES, STEPS
+from regularizers import Regularizer
 
 
 class Diverged(ArithmeticError):
     """A loss is no longer a finite number."""
-
-
-class Stopped(BaseException):
-    """Somebody asked the process to end: SIGTERM, or a time limit of the machine."""
 
 
 def steps(settings: Settings) -> list[list[str]]:
@@ -35,21 +33,6 @@ def steps(settings: Settings) -> list[list[str]]:
     # The head-distance penalty belongs to the reconstruction phase in both schedules.
     first = [t for t in terms if t in ("reconstruction", "separation")]
     return [step for step in (first, *([t] for t in terms if t not in first)) if step]
-
-
-def rate(spec: Optimizer, epoch: int, epochs: int) -> float:
-    r"""The rate of an epoch, counted from 0, of a training of so many.
-
-    From epoch k on `decay[k]` is a factor; so is, for `cosine: r`, $r + (1 - r) (1 + \cos(\pi e / (E - 1))) / 2$ at
-    epoch e of E (Loshchilov & Hutter, 2017, eq. 5, without restarts).
-    """
-    found = spec.lr
-    for key, factor in spec.decay.items():
-        if key == "cosine":
-            found *= factor + (1 - factor) * (1 + math.cos(math.pi * epoch / max(epochs - 1, 1))) / 2
-        elif epoch >= key:
-            found *= factor
-    return found
 
 
 class Training:
@@ -89,35 +72,21 @@ class Training:
         self.counts: dict[str, int] = {}
         self.opening: dict[str, dict] = {"losses": {}, "after": {}}
 
-    def _spec(self, name: str) -> Optimizer:
-        return self.settings.optimizers.get(name, self.settings.optimizers.get("reconstruction", Optimizer()))
-
     def _optimizer(self, module: torch.nn.Module, name: str) -> torch.optim.Optimizer:
-        spec = self._spec(name)
-        parameters = [p for p in module.parameters() if p.requires_grad]
-        if spec.name == "sgd":
-            optimizer = torch.optim.SGD(parameters, lr=spec.lr, momentum=spec.momentum, fused=True)
-        else:
-            optimizer = torch.optim.Adam(parameters, lr=spec.lr, betas=(spec.momentum, 0.999), fused=True)
-        optimizer.spec = spec
-        return optimizer
-
-    def _set_rates(self) -> None:
-        for optimizer in filter(None, (*self.optimizers, *self.inner)):
-            for group in optimizer.param_groups:
-                group["lr"] = rate(optimizer.spec, self.epoch, self.settings.epochs)
+        specs = self.settings.optimizers
+        return optimizers.optimizer(module, specs.get(name, specs.get("reconstruction", Optimizer())))
 
     def rates(self) -> dict[str, list[float]]:
         """The rate of each optimizer in each epoch."""
         named = {"+".join(terms): o for terms, o in zip(self.steps, self.optimizers, strict=True)}
         named |= {f"inner {i}": optimizer for i, optimizer in enumerate(self.inner) if optimizer}
         epochs = self.settings.epochs
-        return {name: [rate(o.spec, epoch, epochs) for epoch in range(epochs)] for name, o in named.items()}
+        return {name: [optimizers.rate(o.spec, epoch, epochs) for epoch in range(epochs)] for name, o in named.items()}
 
     def run_epoch(self, progress: Callable[[int], None], stopping: Callable[[], bool]) -> None:
         """One pass over the unlabelled images, from the batch that a checkpoint left off at."""
         s, seed, n = self.settings, self.run.seed, len(self.x)
-        self._set_rates()
+        optimizers.set_rates([*self.optimizers, *filter(None, self.inner)], self.epoch, s.epochs)
         self.objective.train()
         indices = list(datasets.batches(n, s.batch_size, seed, self.epoch))
         labelled = None
@@ -136,11 +105,11 @@ class Training:
                 elif i % s.regularization_every == 0:
                     self._step(terms, optimizer, batch if extra is None else self._batch(extra[i]))
             self.batch = i + 1
-            if self.epoch == 0 and self.batch == min(opening.STEPS, len(indices)):
-                self.opening["after"] = opening.probe(self, batch)
+            if self.epoch == 0 and self.batch == min(STEPS, len(indices)):
+                self.opening["after"] = self.probe(batch)
             progress(1)
         row = {"epoch": self.epoch + 1} | {k: float(v) / self.counts[k] for k, v in self.sums.items()}
-        row["gradient_norm"] = self.gradient_norm(self._batch(indices[-1]))
+        row["gradient_norm"] = gradient_norm(self.objective, self._batch(indices[-1]))
         if not all(map(math.isfinite, row.values())):
             raise Diverged
         self.history.append(row)
@@ -161,6 +130,12 @@ class Training:
         """The first `n` validation images, without labels where training has not all."""
         x, y = (part[:n] for part in self.dataset.validation)
         return Batch(x, y if self.settings.labels == "all" else torch.full_like(y, self.dataset.classes))
+
+    def probe(self, batch: Batch) -> dict[str, float]:
+        """Numbers of the model that losses do not show, and each optimizer's rate averaged over all epochs."""
+        found = probe(self.objective, batch, self.held_out(IMAGES))
+        found |= {f"rate {name}": math.fsum(rates) / len(rates) for name, rates in self.rates().items()}
+        return {name: float(f"{value:.9g}") for name, value in found.items()}
 
     def _step(self, terms: list[str], optimizer: torch.optim.Optimizer, batch: Batch) -> None:
         objective = self.objective
@@ -197,27 +172,8 @@ class Training:
                 raise Diverged
         self.sums[name] = self.sums.get(name, 0.0) + value
         self.counts[name] = self.counts.get(name, 0) + 1
-        if self.epoch == 0 and self.batch < opening.STEPS:
+        if self.epoch == 0 and self.batch < STEPS:
             self.opening["losses"].setdefault(name, []).append(float(f"{float(value):.9g}"))
-
-    def gradient_norm(self, batch: Batch) -> float:
-        """The norm of the penalty's gradient with respect to the posteriors' parameters, of clean images.
-
-        Leaves the model, its statistics and all generators as they were.
-        """
-        if "regularization" not in self.settings.terms:
-            return 0.0
-        self.objective.eval()
-        with torch.random.fork_rng(devices=["cuda"] if self.device.type == "cuda" else []):
-            with torch.no_grad():
-                posteriors = self.objective.encode(batch).posteriors
-            found = {name: _leaves(posterior) for name, posterior in posteriors.items()}
-            encoded = self.objective.encode(batch, {name: posterior for name, (posterior, _) in found.items()})
-            penalty = self.objective.regularization(batch, encoded)
-            leaves = [leaf for _, own in found.values() for leaf in own]
-            gradients = torch.autograd.grad(penalty, leaves, allow_unused=True)
-        self.objective.train()
-        return math.fsum(float(g.double().square().sum()) for g in gradients if g is not None) ** 0.5
 
     @torch.no_grad
     def finish(self) -> None:
@@ -282,12 +238,3 @@ class Training:
         torch.set_rng_state(state["random"])
         if state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"])
-
-
-def _leaves(posterior: Distribution) -> tuple[Distribution, list[torch.Tensor]]:
-    """The same posterior of parameters of its own, and these, to be differentiated by."""
-    if isinstance(posterior, Independent):
-        leaves = [posterior.mean.detach().requires_grad_(), posterior.stddev.detach().requires_grad_()]
-        return Independent(Normal(*leaves, validate_args=False), 1), leaves
-    leaf = (posterior.logits if isinstance(posterior, Simplex) else posterior.mean).detach().requires_grad_()
-    return type(posterior)(leaf), [leaf]

@@ -1,16 +1,8 @@
 """What a training begins with, as its record keeps it: the evidence by which later code is held to the same numbers."""
 
-import copy
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
-
-from regularizers import Regularizer
-
-if TYPE_CHECKING:
-    from bench.train.loop import Training
+from typing import NamedTuple
 
 STEPS = 6  # whose losses are kept: each step makes of a rounding difference a larger one
 IMAGES = 256  # of the validation split
@@ -18,36 +10,6 @@ IMAGES = 256  # of the validation split
 # and two threads instead of one differed by 4e-7, then 3e-3 in float32, and by 2e-3, then 8e-3 in bfloat16, the most
 # in eleven cells of MNIST: Adam turns the sign of a gradient near 0 into a whole step.
 TOLERANCE = {"float32": (1e-5, 1e-2), "bfloat16": (5e-3, 3e-2)}
-
-
-def probe(training: "Training", batch) -> dict[str, float]:
-    """Numbers of the model after its first steps that losses do not show; leaves everything as it was.
-
-    The penalty's gradient, the terms on validation images in evaluation mode, each optimizer's rate averaged over
-    the epochs to come, and what a regularizer that is fitted at the end would sample if it were fitted now.
-    """
-    objective, found = training.objective, {}
-    with torch.random.fork_rng(devices=["cuda"] if training.device.type == "cuda" else []):
-        torch.manual_seed(0)
-        found["gradient_norm"] = training.gradient_norm(batch)
-        objective.eval()
-        with torch.no_grad():
-            held_out = training.held_out(IMAGES)
-            encoded = objective.encode(held_out)
-            for term in training.settings.terms:
-                if term in ("reconstruction", "regularization", "separation"):
-                    found[f"validation {term}"] = float(getattr(objective, term)(held_out, encoded))
-            grouped = objective.grouped(held_out, encoded)
-        for i, (regularizer, codes, _) in enumerate(grouped):
-            if type(regularizer).fit is not Regularizer.fit:
-                fitted = copy.deepcopy(regularizer)
-                fitted.requires_grad_(True).fit(codes)
-                sample = fitted.sample(IMAGES).double()
-                found[f"fit {i} mean"], found[f"fit {i} square"] = float(sample.mean()), float(sample.square().mean())
-        objective.train()
-    for name, rates in training.rates().items():
-        found[f"rate {name}"] = math.fsum(rates) / len(rates)
-    return {name: float(f"{value:.9g}") for name, value in found.items()}
 
 
 class Comparison(NamedTuple):

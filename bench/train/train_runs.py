@@ -1,11 +1,10 @@
 """Train runs: each ends in a record, be it of a trained model or of a failure."""
 
-import signal
+import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -15,14 +14,17 @@ from tqdm import tqdm
 
 from bench.config.runs import Run
 from bench.data import datasets
-from bench.data.sources import DataError
-from bench.records import locks, provenance, resumable, whole_files
+from bench.data.verified_files import DataError
+from bench.records import locks, provenance, whole_files
 from bench.records.freshness import Results, training_version
-from bench.train.crashes import Died, attempt
-from bench.train.loop import Diverged, Stopped, Training
+from bench.train import resumable
+from bench.train.crashes import Died, MachineFault, attempt, lacks_memory, of_the_machine, raise_all
+from bench.train.interruptions import Stopped, stop_requests, time_limit
+from bench.train.loop import Diverged, Training
 from bench.train.objective import Unsupported
 
 CHECKPOINT_SECONDS = 60.0
+FORCED = "forced"  # beside the checkpoints of a run that is to be trained although it is up to date
 # After these the process is as it should be. After an interruption or an error anywhere, a module
 # may be half imported, and a sound method would fail of it.
 HARMLESS = ("ok", "unsupported", "diverged")
@@ -30,33 +32,6 @@ HARMLESS = ("ok", "unsupported", "diverged")
 
 class Tainted(Exception):
     """A run has failed in a way that the next one in this process might suffer from."""
-
-
-@contextmanager
-def stop_requests() -> Iterator[list]:
-    """Within: SIGTERM fills the list, which training looks at after each batch."""
-    stop: list = []
-    before = signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def time_limit(seconds: float | None) -> Iterator[None]:
-    """Within: what takes longer than `seconds` ends with a TimeoutError."""
-
-    def on_alarm(*_):
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def train(
@@ -104,9 +79,9 @@ def train(
             while training.epoch < s.epochs:
                 training.run_epoch(on_batch, lambda: bool(stop))
                 bar.set_postfix({k: f"{v:.4g}" for k, v in training.history[-1].items() if k != "epoch"})
-                if folder and training.epoch in s.milestones:
+                if checkpoints and training.epoch in s.milestones:
                     name = f"model-epoch{training.epoch}.safetensors"
-                    whole_files.write(folder / name, save(training.weights()))
+                    whole_files.write(checkpoints / name, save(training.weights()))
             training.finish()
     except Stopped:
         if checkpoints:
@@ -126,28 +101,32 @@ def record(
 ) -> dict:
     """Train a run in its folder and write its record: of a success, or of what ended it and when.
 
+    What an earlier training left there stays until all of this one is written.
+
     Raises:
         Stopped: `stop` is no longer empty.
-        OSError, DataError: the machine's fault, not the method's, so that there is no result.
+        OSError, DataError: the machine's fault, not the method's, so that there is no result. A lack of memory is
+            one, too, where there are numbers to lose.
     """
     checkpoints = folder / "checkpoints"
     whole_files.clean(folder)
     if not any(checkpoints.glob("ckpt-*")):
-        # What an older version of the code left must not be taken for this one's.
-        for path in (*folder.glob("model*.safetensors"), folder / "history.csv", folder / "metrics.json"):
-            path.unlink(missing_ok=True)
+        for path in checkpoints.glob("model*"):
+            path.unlink()
+    old = whole_files.read_json(folder / "record.json") or {}
     status, reason, training = "ok", None, None
     hashes: dict = {}
+    data = dataset()
     started = time.monotonic()
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     try:
         with attempt(checkpoints, training_version(run), run.settings.timeout):
             with time_limit(run.settings.timeout):  # importing a plug-in may hang as well as running it
-                training = Training(run, dataset(), device)
+                training = Training(run, data, device)
             train(training, folder, stop, every)
             weights = save(training.weights())
-            whole_files.write(folder / "model.safetensors", weights)
+            whole_files.write(checkpoints / "model.safetensors", weights)
             hashes["model"] = whole_files.sha256(weights)
     except Unsupported as error:
         status, reason = "unsupported", str(error)
@@ -157,15 +136,21 @@ def record(
         status, reason = "timeout", f"longer than {run.settings.timeout:g} s"
     except Died as error:
         status, reason = error.status, str(error)
-    except (OSError, DataError):
+        if status == "out of memory" and old.get("status") == "ok":
+            (checkpoints / "attempts.json").unlink()  # with more of it, the next one may do
+            raise MachineFault(f"{run.id}: {reason}") from error
+    except DataError as error:
+        raise DataError(f"{run.id}: {error}") from error
+    except OSError:
         raise
     except (Exception, SystemExit) as error:
-        memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
-        status = "out of memory" if memory else "failed"
+        status = "out of memory" if lacks_memory(error) else "failed"
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        if of_the_machine(error) and (status == "failed" or old.get("status") == "ok"):
+            raise MachineFault(f"{run.id}: {reason}") from error
         traceback.print_exc()
     if training and training.history:
-        whole_files.write(folder / "history.csv", pd.DataFrame(training.history).to_csv(index=False))
+        whole_files.write(checkpoints / "history.csv", pd.DataFrame(training.history).to_csv(index=False))
     content = {
         "run": run.to_json(),
         "id": run.id,
@@ -179,11 +164,26 @@ def record(
         "seconds": round(training.seconds if training else time.monotonic() - started, 3),
         **provenance.describe(device),
     }
-    whole_files.write_json(folder / "record.json", content)
-    for path in checkpoints.glob("*"):
-        path.unlink()
+    whole_files.write_json(checkpoints / "record.json", content)
+    _replace(folder, same=status == "ok" and (old.get("hashes") or {}).get("model") == hashes["model"])
     print(f"{run.id}: {status}{f' ({reason})' if reason else ''}, {content['seconds']:.1f} s", flush=True)
     return content
+
+
+def _replace(folder: Path, same: bool) -> None:
+    """What a training has written beside its checkpoints takes the place of what an earlier one left.
+
+    The record goes first and comes last: without it a run counts as not trained. Measurements of the `same` model stay.
+    """
+    names = ("record.json", "history.csv", *(() if same else ("metrics.json", "codes.npz", "timing.json")))
+    for path in (*(folder / name for name in names), *folder.glob("model*.safetensors")):
+        path.unlink(missing_ok=True)
+    checkpoints = folder / "checkpoints"
+    for name in ("model*.safetensors", "history.csv", "record.json"):
+        for path in checkpoints.glob(name):
+            os.replace(path, folder / path.name)
+    for path in checkpoints.glob("*"):
+        path.unlink()
 
 
 def train_all(
@@ -191,10 +191,12 @@ def train_all(
 ) -> dict[str, str]:
     """The status of each run after training those that are stale, or with `force` all of them.
 
+    A run that the machine or its data are at fault for costs no other one its turn.
+
     Raises:
         Stopped: SIGTERM came; the run that was at work goes on from its checkpoint.
         Tainted: a run failed; the others want a fresh process, without `force`.
-        LockHeld: another process works on a run.
+        LockHeld: another process works on a run. OSError, DataError: at the end, a line for each run.
     """
     loaded: dict = {}
 
@@ -203,7 +205,12 @@ def train_all(
 
         def load() -> datasets.Dataset:
             if key not in loaded:
-                loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+                try:
+                    loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
+                except DataError as error:
+                    loaded[key] = error
+            if isinstance(loaded[key], DataError):
+                raise loaded[key]
             return loaded[key]
 
         return load
@@ -212,22 +219,25 @@ def train_all(
         return results.path(run, "checkpoints/attempts.json").exists()
 
     statuses: dict[str, str] = {}
+    faults: list[Exception] = []
     if force:
         for run in runs:
-            with locks.run_lock(results.path(run)):
-                results.path(run, "record.json").unlink(missing_ok=True)
+            whole_files.write(results.path(run, "checkpoints") / FORCED, "")
     with stop_requests() as stop:
         # Those that a process died in come last, so that the others of the batch get their turn.
         for run in sorted(runs, key=begun):
             folder = results.path(run)
             whole_files.require_space(folder)
             with locks.run_lock(folder):
-                done = results.stale(run) != "train"  # nothing is done twice
-                if done:
-                    content = whole_files.read_json(folder / "record.json")
-                else:
-                    content = record(run, folder, dataset(run), device, stop, every)
+                forced = (folder / "checkpoints" / FORCED).exists()
+                done = not forced and results.stale(run) != "train"  # nothing is done twice
+                try:
+                    content = results.record(run) if done else record(run, folder, dataset(run), device, stop, every)
+                except (DataError, MachineFault) as error:
+                    faults.append(error)
+                    continue
             statuses[run.id] = content["status"]
             if not done and content["status"] not in HARMLESS:
                 raise Tainted
+    raise_all(faults)
     return {run.id: statuses[run.id] for run in runs}

@@ -19,7 +19,8 @@ from bench.records import provenance, whole_files
 from bench.records.freshness import Results, training_version
 from bench.records.locks import run_lock
 from bench.train import opening
-from bench.train.loop import Diverged, Stopped, Training
+from bench.train.interruptions import Stopped
+from bench.train.loop import Diverged, Training
 from bench.train.objective import Unsupported
 
 

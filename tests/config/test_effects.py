@@ -8,7 +8,7 @@ import yaml
 from bench.config import combinations
 from bench.config.runs import Run, expand
 from bench.config.schema import Latent, Optimizer, Settings
-from bench.train import loop
+from bench.train import loop, optimizers
 from tests.support.configs import extended
 from tests.support.outcomes import outcome
 
@@ -144,8 +144,8 @@ def test_the_optimizers_that_count_are_those_of_the_loops_steps(tmp_path, terms,
 
 def test_rates_fall_by_steps_and_along_a_cosine():
     spec = Optimizer(lr=2.0, decay={2: 0.5, "cosine": 0.1})
-    rates = [loop.rate(spec, epoch, 5) for epoch in range(5)]
+    rates = [optimizers.rate(spec, epoch, 5) for epoch in range(5)]
     cosine = [0.1 + 0.9 * (1 + math.cos(math.pi * e / 4)) / 2 for e in range(5)]
     assert rates == pytest.approx([2 * c * (0.5 if e >= 2 else 1) for e, c in enumerate(cosine)])
     assert (rates[0], rates[-1]) == pytest.approx((2.0, 0.1))
-    assert loop.rate(Optimizer(lr=2.0, decay={"cosine": 0.1}), 0, 1) == 2.0
+    assert optimizers.rate(Optimizer(lr=2.0, decay={"cosine": 0.1}), 0, 1) == 2.0

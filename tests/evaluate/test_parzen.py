@@ -14,6 +14,7 @@ from scipy.stats import gaussian_kde
 from sklearn.neighbors import KernelDensity
 
 from bench.evaluate import parzen
+from bench.train.resumable import Loops
 
 
 def brute_force(test, samples, sigma):
@@ -144,18 +145,20 @@ def chunk(i):
     return torch.rand(100, 9, generator=torch.Generator().manual_seed(i))
 
 
-@pytest.mark.parametrize("source", [chunk, [chunk(i) for i in range(23)]], ids=["function", "list"])
-def test_a_stream_is_the_whole(source):
+def test_a_stream_is_the_whole():
     test = torch.rand(40, 9)
-    streamed = parzen.stream(test, source, 23, [0.2, 0.5])
+    streamed = parzen.stream(test, chunk, 23, [0.2, 0.5])
     whole = parzen.Parzen(test, [0.2, 0.5]).add(torch.cat([chunk(i) for i in range(23)]))
     torch.testing.assert_close(streamed.log_likelihood, whole.log_likelihood, atol=1e-5, rtol=0)
     assert streamed.count == 2300
 
 
 def test_an_interrupted_stream_continues_to_the_same_bits(tmp_path):
-    test, state, calls = torch.rand(40, 9), tmp_path / "state.npz", count()
+    test, calls = torch.rand(40, 9), count()
     whole = parzen.stream(test, chunk, 23, [0.2])
+
+    def loops(every=0.0):
+        return Loops(tmp_path, "of this", every)
 
     def interrupted(i):
         if next(calls) == 14:
@@ -163,29 +166,13 @@ def test_an_interrupted_stream_continues_to_the_same_bits(tmp_path):
         return chunk(i)
 
     with pytest.raises(KeyboardInterrupt):
-        parzen.stream(test, interrupted, 23, [0.2], state=state, every=5)
-    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+        parzen.stream(test, interrupted, 23, [0.2], loops=loops())
     resumed = []
-    again = parzen.stream(test, lambda i: resumed.append(i) or chunk(i), 23, [0.2], state=state, every=5)
-    assert resumed == list(range(10, 23))
+    again = parzen.stream(test, lambda i: resumed.append(i) or chunk(i), 23, [0.2], loops=loops(every=60.0))
+    assert resumed == list(range(14, 23))
     assert torch.equal(again.log_likelihood, whole.log_likelihood)
-    finished = parzen.stream(test, pytest.fail, 23, [0.2], state=state)
+    finished = parzen.stream(test, pytest.fail, 23, [0.2], loops=loops())
     assert torch.equal(finished.log_likelihood, whole.log_likelihood)
-
-
-def test_a_state_of_another_estimate_and_a_damaged_one_are_refused(tmp_path):
-    test, state = torch.rand(40, 9), tmp_path / "state.npz"
-    parzen.stream(test, chunk, 3, [0.2], state=state)
-    with pytest.raises(ValueError, match="other test points"):
-        parzen.stream(test, chunk, 5, [0.3], state=state)
-    with pytest.raises(ValueError, match="other test points"):
-        parzen.stream(test + 1, chunk, 5, [0.2], state=state)
-    whole = state.read_bytes()
-    middle = len(whole) // 2
-    for damaged in (b"", whole[:middle], whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]):
-        state.write_bytes(damaged)
-        with pytest.raises(ValueError, match="damaged"):
-            parzen.stream(test, chunk, 5, [0.2], state=state)
 
 
 def test_what_has_no_density_is_an_error():
@@ -196,8 +183,6 @@ def test_what_has_no_density_is_an_error():
         parzen.log_likelihood(test, torch.full((5, 3), torch.nan), 0.1)
     with pytest.raises(ValueError, match="positive"):
         parzen.log_likelihood(test, test, 0.0)
-    with pytest.raises(ValueError, match="ended after 2 of 3"):
-        parzen.stream(test, [test, test], 3, [0.1])
 
 
 def test_the_nearest_sample():

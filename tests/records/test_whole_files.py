@@ -9,7 +9,8 @@ import time
 import pytest
 import torch
 
-from bench.records import locks, resumable, whole_files
+from bench.records import locks, whole_files
+from bench.train import resumable
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_scrap(tmp_path, monkeypatch):
@@ -29,7 +30,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_scrap(tmp_path, monkeypatc
 LARGE = """
 import resource, signal, sys
 from bench.records import locks
-from bench.records import resumable
+from bench.train import resumable
 from bench.records import whole_files
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -70,7 +71,7 @@ def test_scraps_of_killed_processes_are_cleaned_and_nothing_else(tmp_path):
 HOLDER = """
 import sys, time
 from bench.records import locks
-from bench.records import resumable
+from bench.train import resumable
 from bench.records import whole_files
 with locks.run_lock(sys.argv[1]):
     print("held", flush=True)
@@ -169,7 +170,7 @@ def test_no_good_checkpoint_is_none_and_another_runs_is_not_taken(folder):
 WRITER = """
 import sys, torch
 from bench.records import locks
-from bench.records import resumable
+from bench.train import resumable
 from bench.records import whole_files
 for step in range(1, 10**6):
     state = {"fingerprint": "run", "x": torch.full((50_000,), float(step)), "step": step}

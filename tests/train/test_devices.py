@@ -9,7 +9,7 @@ import torch
 from bench.config import reading
 from bench.config.runs import expand
 from bench.data import datasets
-from bench.evaluate import protocols
+from bench.evaluate import likelihood, protocols
 from bench.evaluate.ais import Annealing
 from bench.evaluate.measure_runs import arrays
 from bench.evaluate.protocols import EVALUATIONS
@@ -97,8 +97,10 @@ def test_annealing_and_the_stored_codes_too(name, digits, tmp_path, monkeypatch)
     monkeypatch.setattr(protocols, "Annealing", lambda model, temperatures, **options: short(model, **options))
     with elsewhere(monkeypatch):
         here, there = (Trained(run, digits, tmp_path, device) for device in ("cpu", ELSEWHERE))
-        expected = {m.metric: m.value for m in protocols.ais(here)}
-        assert {m.metric: m.value for m in protocols.ais(there)} == pytest.approx(expected, rel=1e-3, abs=1e-3)
+        expected = {m.metric: m.value for m in likelihood.by_annealing(here)}
+        assert {m.metric: m.value for m in likelihood.by_annealing(there)} == pytest.approx(
+            expected, rel=1e-3, abs=1e-3
+        )
         stored = arrays(there)
     assert len(stored["test_z"]) == len(digits.test.y)
     assert all(isinstance(array, np.ndarray) for array in stored.values())

@@ -9,15 +9,15 @@ import torch
 from bench.config import reading
 from bench.config.runs import expand
 from bench.data import datasets
-from bench.train import opening
+from bench.train.diagnostics import gradient_norm
 from bench.train.loop import Training
 from tests.support.checkout import ROOT
 
 RUNS = {run.cell.split("-")[0]: run for run in expand(reading.load(ROOT / "config/smoke.yaml")) if run.seed == 0}
 NAMES = ("likelihood/vae", "likelihood/aae", "likelihood/ex_post", "semi_supervised/vae", "clustering/aae", "style/mmd")
 DIAGNOSTICS = {
-    "gradient norm": lambda training, batch: training.gradient_norm(batch),
-    "opening": opening.probe,
+    "gradient norm": lambda training, batch: gradient_norm(training.objective, batch),
+    "opening": lambda training, batch: training.probe(batch),
     "rates": lambda training, batch: training.rates(),
     "weights": lambda training, batch: training.weights(),
     "facts": lambda training, batch: training.facts(),
@@ -73,7 +73,7 @@ def test_the_gradient_norm_of_a_divergence_of_posteriors_is_with_respect_to_thei
         q = training.objective.encode(batch).posteriors["z"]
     mean, std, n = q.mean, q.stddev, len(q.mean)
     expected = (mean.square().sum() + (std - 1 / std).square().sum()).sqrt() / n  # of KL to N(0, I)
-    assert training.gradient_norm(batch) == pytest.approx(expected.item(), rel=1e-4)
+    assert gradient_norm(training.objective, batch) == pytest.approx(expected.item(), rel=1e-4)
 
 
 def test_the_gradient_norm_of_a_penalty_on_codes_is_with_respect_to_them():
@@ -83,4 +83,4 @@ def test_the_gradient_norm_of_a_penalty_on_codes_is_with_respect_to_them():
     z = encoded.codes["z"].detach().requires_grad_()
     codes = {**encoded.codes, "z": z}
     training.objective.regularization(batch, encoded._replace(codes=codes)).backward()
-    assert training.gradient_norm(batch) == pytest.approx(z.grad.norm().item(), rel=1e-4)
+    assert gradient_norm(training.objective, batch) == pytest.approx(z.grad.norm().item(), rel=1e-4)

@@ -19,8 +19,8 @@ from bench.config.runs import Run, expand
 from bench.data import datasets
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
-from bench.records import resumable, whole_files
-from bench.train import train_runs
+from bench.records import whole_files
+from bench.train import resumable, train_runs
 from bench.train.loop import Diverged, Stopped, Training, steps
 from regularizers import Regularizer
 from tests.support.checkout import ROOT, TINY, Checkout
@@ -305,8 +305,8 @@ def test_the_penalty_descends_in_every_so_manyth_batch(every, fresh, monkeypatch
         return regularization(batch, encoded)
 
     monkeypatch.setattr(training.objective, "regularization", counted)
-    monkeypatch.setattr("bench.train.opening.probe", lambda *_: {})
-    monkeypatch.setattr(training, "gradient_norm", lambda _: 0.0)
+    monkeypatch.setattr("bench.train.loop.Training.probe", lambda *_: {})
+    monkeypatch.setattr("bench.train.loop.gradient_norm", lambda *_: 0.0)
     training.run_epoch(lambda _: None, lambda: False)
     assert len(calls) == len(range(0, training.count, every))
 

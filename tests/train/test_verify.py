@@ -49,7 +49,7 @@ EDITS = {
     "the scale of a prior": ("regularizers/_mixture_priors.py", "le=1e3)] = 4.2", "le=1e3)] = 4.0", {"petals/mmd"}),
     "what is fitted last": ("regularizers/ex_post.py", "means_))", "means_) + 1)", {"likelihood/ex_post"}),
     "the rates of later epochs": (
-        "bench/train/loop.py", "found = spec.lr\n", "found = spec.lr * (1 + epoch)\n", ALL
+        "bench/train/optimizers.py", "found = spec.lr\n", "found = spec.lr * (1 + epoch)\n", ALL
     ),
     "the discriminator's loss": (
         "regularizers/adversarial.py", "mean() + softplus(fake)", "mean() + 1.1 * softplus(fake)", {"likelihood/aae"}

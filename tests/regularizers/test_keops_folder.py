@@ -1,4 +1,4 @@
-"""Folders for compiled formulas: each process has its own, and what a killed one left goes with the next start."""
+"""Folders for compiled formulas: each process has its own, and what a killed one left goes with the next."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from bench.train.keops_folder import VARIABLE
-from tests.support.checkout import ROOT, TINY, Checkout
+from regularizers._keops import VARIABLE
+from tests.support.checkout import ROOT
 
 CLAIM = """
-import os, sys, time
-from bench.train import keops_folder
-keops_folder.claim()
-print(os.environ[keops_folder.VARIABLE], flush=True)
+import os, subprocess, sys, time
+from regularizers._keops import VARIABLE, private_folder
+assert private_folder() == os.environ[VARIABLE]
+print(os.environ[VARIABLE], flush=True)
 """
 
 
@@ -78,21 +78,19 @@ def test_a_process_that_replaces_its_program_keeps_its_folder_and_removes_it_at_
     assert not names(tmp_path)
 
 
-def test_a_training_sweeps_what_is_dead_and_nothing_else(tmp_path, monkeypatch):
-    scratch = tmp_path / "scratch"
+def test_a_process_has_another_folder_than_the_one_that_started_it(claimed, tmp_path):
+    process, folder = claimed(then=f"sys.exit(subprocess.run([sys.executable, '-c', {CLAIM!r}]).returncode)")
+    other = process.stdout.readline().strip()
+    assert process.wait() == 0
+    assert other != folder
+    assert not names(tmp_path)
+
+
+def test_what_is_not_of_a_dead_process_of_this_machine_stays(claimed, tmp_path):
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     host = socket.gethostname()
     kept = {f"keops-{host}-{os.getpid()}-a", "keops-another.host-1-a", "keops-0a1b2c3d", f"keops-{host}-x"}
     for name in (f"keops-{host}-{dead.stdout.strip()}-a", *kept):
-        (scratch / name / "deeper").mkdir(parents=True)
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.delenv(VARIABLE, raising=False)
-    copy = Checkout(tmp_path / "copy")
-    copy.write(
-        "config/one.yaml",
-        TINY.replace("[ae, mmd]", "[mmd]")
-        .replace("seeds: 2", "seeds: 1")
-        .replace("  ae: {regularizer: unregularized}\n", ""),
-    )
-    assert ": ok" in copy.run("python", "-m", "bench", "train", "config/one.yaml", "--threads", "1")
-    assert names(scratch) == kept
+        (tmp_path / name / "deeper").mkdir(parents=True)
+    claimed(then="sys.exit()")[0].wait()
+    assert names(tmp_path) == kept

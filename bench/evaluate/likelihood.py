@@ -1,0 +1,109 @@
+"""The two protocols of the log-likelihood: Parzen windows, as the papers have it, and annealed importance sampling."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from bench.config.combinations import CHUNK
+from bench.config.streams import stream
+from bench.evaluate import parzen
+from bench.evaluate.ais import Annealing, Model
+from bench.evaluate.measurement import Measurement, standard_error
+from bench.evaluate.trained_run import Trained
+from bench.train.resumable import Loops
+from regularizers import Regularizer
+
+
+def by_windows(trained: Trained) -> Iterator[Measurement]:
+    """Parzen log-likelihood of the test images (Makhzani et al., 2015, sec. 3).
+
+    10,000 samples (the first number of `parzen_samples`) and each protocol's own choice of σ;
+    larger numbers of samples take over the σ chosen at the first, one pass in constant memory. The models of
+    milestones are scored on validation images, by the same samples of the prior as the last one.
+    """
+    validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
+    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.loops)
+    if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
+        return  # what samples is fit after the last epoch
+    for epoch in trained.settings.milestones:
+        path = trained.folder / f"model-epoch{epoch}.safetensors"
+        if path.exists():
+            samples = trained.samples(trained.settings.parzen_samples[0], model=trained.load(path.name))
+            best = max(parzen.PROTOCOLS["fine"].select(validation, samples).means)
+            name = f"validation_log_likelihood_epoch{epoch}"
+            yield Measurement(name, best, n=parzen.PROTOCOLS["fine"].images, split="validation")
+
+
+def parzen_measurements(
+    validation: Float[Tensor, "m D"],
+    test: Float[Tensor, "n D"],
+    source: Callable[[int, int], Tensor],
+    counts: list[int],
+    loops: Callable[[str], Loops] = lambda name: Loops(None, ""),
+) -> Iterator[Measurement]:
+    """The Parzen rows of a source of samples: `source(n, chunk)` gives the n samples of a chunk."""
+    samples = source(counts[0], 0)
+    names = {"paper": "", "fine": "_fine", "gmmn": "_gmmn"}
+    chosen = {name: parzen.PROTOCOLS[name].select(validation, samples) for name in names}
+    scores = parzen.Parzen(test, [b.sigma for b in chosen.values()]).add(samples).scores()
+    for (name, bandwidth), score in zip(chosen.items(), scores, strict=True):
+        yield Measurement(f"log_likelihood{names[name]}", score.mean, score.standard_error, len(test))
+        yield Measurement(f"sigma{names[name]}", bandwidth.sigma, split="validation")
+    # What tuning may look at: the test images take no part in it.
+    best = max(chosen["fine"].means)
+    yield Measurement("validation_log_likelihood", best, n=parzen.PROTOCOLS["fine"].images, split="validation")
+    yield Measurement("sigma_at_edge", float(chosen["paper"].at_edge), split="validation")
+    yield Measurement("nearest_sample", scores[0].nearest)
+    for count in counts[1:]:
+        # The best σ shrinks as samples come closer, and never grows by much.
+        grid = np.geomspace(0.4, 1.1, 12) * chosen["fine"].sigma
+
+        def streamed(x: Tensor, sigmas: list[float], split: str, count=count) -> list[parzen.Score]:
+            own = loops(f"parzen-{split}-{count}")
+            return parzen.stream(
+                x, lambda i: source(CHUNK, i + 1), count // CHUNK, sigmas, loops=own, progress=True
+            ).scores()
+
+        held_out = parzen.PROTOCOLS["fine"].validation(validation)
+        best = max(streamed(held_out, grid.tolist(), "validation"), key=lambda score: score.mean)
+        [score] = streamed(test, [best.sigma], "test")
+        yield Measurement(f"log_likelihood_{count}", score.mean, score.standard_error, len(test))
+        yield Measurement(f"sigma_{count}", score.sigma, split="validation")
+
+
+AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)
+AIS_IMAGES = 100
+
+
+def by_annealing(trained: Trained) -> Iterator[Measurement]:
+    """Log-likelihood of 100 test images under N(decoder(z), 0.025 I) by annealed importance sampling.
+
+    The images are evenly spaced over the test set, whose halves differ. `ais_gap` is the width of
+    the bidirectional Monte Carlo bracket on simulated images: the error is of its order. For Gaussian encoders
+    with the importance-weighted bound of 1,000 draws on the same images (Burda et al., 2016).
+    """
+    [name] = trained.settings.latents
+    torch.manual_seed(stream(trained.run.seed, "ais"))
+    test = trained.pixels(trained.dataset.test.x[:])
+    chosen = torch.linspace(0, len(test) - 1, min(AIS_IMAGES, len(test))).long()
+    x = test[chosen]
+
+    def decoder(z: Tensor) -> Tensor:
+        return trained.pixels(trained.autoencoder.decode({name: z}))
+
+    model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
+    annealing = Annealing(
+        model, temperatures=600, chains=4, leapfrog=5, steepness=5.0, progress=True, loops=trained.loops
+    )
+    estimate = annealing.log_likelihood(x)
+    ll = estimate.log_likelihood
+    yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
+    yield Measurement("ais_gap", annealing.bracket(20).gap, n=20, split="simulated")
+    yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
+    codes = trained.encode(trained.dataset.test.x[chosen])
+    if f"{name}_variance" in codes:
+        bound = model.importance_weighted(x, codes[name], codes[f"{name}_variance"])
+        yield Measurement("importance_weighted_bound", bound.mean().item(), standard_error(bound), len(bound))
