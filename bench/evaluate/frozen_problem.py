@@ -1,6 +1,6 @@
 """A small problem that never changes, and what every protocol gives on it: `python -m bench.evaluate.frozen_problem`.
 
-Three tiny models, of `frozen_problem.yaml` and `.safetensors`, and images that are made by a formula. The numbers stand
+Three tiny models, stored in `frozen_problem.safetensors`, and images that are made by a formula. The numbers stand
 for the versions of the measurements (`bench.records.protocol_versions`). `--train` makes the models anew, which is
 another problem, and makes every measurement one of an older version.
 """
@@ -27,11 +27,7 @@ from bench.evaluate.trained_run import Trained
 from bench.records.freshness import PICTURES
 from bench.train.loop import Training
 
-<<<<<<< HEAD
-FILE = Path(__file__).with_suffix(".safetensors")
-=======
 MODELS, SETTINGS = (Path(__file__).with_suffix(end) for end in (".safetensors", ".yaml"))
->>>>>>> train2
 SIDE, CLASSES = 4, 4
 SPLITS = {"train": 800, "validation": 6000, "test": 600}
 
@@ -60,23 +56,16 @@ def dataset() -> Dataset:
 
 def runs() -> Iterator[tuple[str, Run, list[str]]]:
     """The models: name, run and protocols."""
-<<<<<<< HEAD
-    content = yaml.safe_load(FILE.with_suffix(".yaml").read_text(encoding="utf-8"))
-    for name, model in content["models"].items():
-        settings = Settings.model_validate(content["common"] | model["settings"])
-        yield name, Run("frozen", name, 0, settings), model["protocols"]
-=======
     problems = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
     del problems["common"]
     for name, problem in problems.items():
         yield name, Run("frozen", name, 0, Settings.model_validate(problem["settings"])), problem["protocols"]
->>>>>>> train2
 
 
 def numbers() -> dict[str, dict[str, float]]:
     """What each protocol gives, by its name and metric; of pictures, the means and mean squares of the arrays."""
     found: dict[str, dict[str, float]] = {}
-    weights = load_file(FILE)
+    weights = load_file(MODELS)
     for name, run, protocols in runs():
         with tempfile.TemporaryDirectory() as folder:
             own = {k.removeprefix(f"{name}/"): v for k, v in weights.items() if k.startswith(f"{name}/")}
@@ -105,7 +94,7 @@ def train() -> None:
         for _ in range(run.settings.epochs):
             training.run_epoch(lambda count: None, lambda: False)
         weights |= {f"{name}/{k}": v for k, v in training.weights().items()}
-    save_file(weights, FILE)
+    save_file(weights, MODELS)
 
 
 if __name__ == "__main__":
