@@ -84,6 +84,13 @@ MISTAKES = {
     "methods: {aae: {hyperparameters: {inner_steps: 1.5}}}": [
         "methods.aae.hyperparameters.inner_steps: expected a whole number (found 1.5)"
     ],
+    "methods: {mmd: {regularizer: sinkhorn, hyperparameters: {blur: 0, scaling: 1.5}}}": [
+        "methods.mmd.hyperparameters.blur: expected at least 0.0001 (found 0)",
+        "methods.mmd.hyperparameters.scaling: expected at most 0.999 (found 1.5)",
+    ],
+    "methods: {mmd: {regularizer: wae_mmd, hyperparameters: {scales: [1, -1]}}}": [
+        "methods.mmd.hyperparameters.scales.1: expected greater than 0 (found -1)"
+    ],
     # --- priors
     "experiments: {density: {latents: {z: {settings: {scale: -1}}}}}": [
         f"{Z}.settings.scale: expected at least 0.001 (found -1)"
@@ -238,6 +245,11 @@ MISTAKES = {
         "methods.vae.optimizers.regularization: has no effect: with schedule: joint it is reconstruction that count",
         "methods.vae.optimizers.inner: has no effect: with schedule: joint it is reconstruction that count",
     ],
+    "methods: {ae: {weight: 5, schedule: alternating, weights: {z: 2}}}": [
+        "methods.ae.weight: has no effect without a penalty and an encoder that learns",
+        "methods.ae.schedule: has no effect without terms that take turns, and a penalty if regularization is one",
+        "methods.ae.weights.z: " + PENALISED,
+    ],
     "methods: {mmd: {optimizers: {inner: {lr: 0.1}}}}": ["methods.mmd.optimizers.inner: has no effect: with schedule"],
     "methods: {aae: {optimizers: {inner: {decay: {50: 0.1}}}}}": [
         "methods.aae.optimizers.inner.decay.50: is beyond the 4 epochs"
@@ -324,6 +336,7 @@ def test_a_line_for_each_mistake_and_no_other(tmp_path, text):
 
 
 SOUND = [
+    "methods: {mmd: {regularizer: sinkhorn, hyperparameters: {blur: 1e-3}}}",
     "defaults: {optimizers: {reconstruction: {lr: 1e-3, decay: {cosine: 0.02, 2: 0.1}}}}",
     "methods: {a: &a {regularizer: mmd}, b: {<<: *a, title: R, short: r, family: KL}}\n"
     "experiments: {density: {methods: [a, b]}}",
