@@ -21,6 +21,7 @@ COUNT = "expected 'all', 0 or a multiple of the 10 classes of digits, at most 10
 NAME = "a name has a to z, 0 to 9 and _, begins with a letter and is no longer than 40"
 TURNS = "has no effect without terms: regularization, a penalty and schedule: alternating"
 MIXTURE = "experiments: {density: {latents: {z: {prior: mixture, settings: {%s}}}}}"
+TUNING = "tuning: {experiment: density, seeds: %s, %s trials: {mmd: [%s]}}"
 Z = "experiments.density.latents.z"
 
 # what a file says that extends tests/support/configs.py: the beginnings of the lines that answer it
@@ -314,6 +315,35 @@ MISTAKES = {
     ],
     "methods: {mmd: {family: adverserial}}": [
         "methods.mmd.family: unknown 'adverserial'; did you mean 'adversarial'? Valid: adversarial, closed form,"
+    ],
+    # --- trials
+    TUNING % ("2", "metric: nosuch,", "{weight: 2}"): [
+        "tuning.metric: unknown 'nosuch'. Valid: validation_log_likelihood, validation_error"
+    ],
+    TUNING % ("[0]", "metric: validation_error,", "{weight: 2}"): [
+        "tuning.metric: 'mmd' of 'density' does not measure 'classification'",
+        "tuning.trials.mmd.0.evaluations: does not measure 'classification', which the choice is by",
+    ],
+    TUNING % ("[0, 7]", "", "{weight: 2}"): [
+        "tuning.seeds: the default, 'mmd' of 'density', has no seed 7 to be compared with"
+    ],
+    TUNING % ("1", "", "{weight: 1}, {wieght: 3}, {seeds: 3}"): [
+        "tuning.trials.mmd.1.wieght: unknown 'wieght'; did you mean 'weight'? Valid:",
+        "tuning.trials.mmd.2.seeds: unknown 'seeds'",
+    ],
+    TUNING % ("1", "", "{weight: 1}, {loss: bernoulli, output: linear}, {width: 9}, {width: 9}"): [
+        "tuning.trials.mmd.0: has the settings of the default, or of an earlier trial",
+        "tuning.trials.mmd.1.loss: loss: bernoulli needs output: sigmoid (found linear)",
+        "tuning.trials.mmd.3: has the settings of the default, or of an earlier trial",
+    ],
+    "only: [density, tuning]\n" + TUNING % ("1", "settings: {evaluations: [latent]},", "{weight: 2}"): [
+        "tuning.trials.mmd.0.evaluations: does not measure 'likelihood', which the choice is by"
+    ],
+    "tuning: {experiment: densty, trials: {mmd: [{weight: 2}], vae: []}}": [
+        "tuning.trials: every method must have as many trials as the others, at least one; found mmd 1, vae 0 (found"
+    ],
+    "tuning: {experiment: densty, trials: {mmd: [{weight: 2}]}}": [
+        "tuning.experiment: unknown 'densty'; did you mean 'density'? Valid: density, classes, clusters, informed",
     ],
     # --- YAML
     "seeds: 2\nseeds: 3": [None, "c.yaml:4: duplicate key 'seeds'"],
