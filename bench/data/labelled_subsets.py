@@ -78,7 +78,7 @@ def read(path: Path) -> dict:
     """
     remedy = "restore it from the repository (git checkout)"
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         expected, found = content["sha256"], seal_of(content)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: expected an index file of labelled subsets, found {error!r}; {remedy}") from None
@@ -93,4 +93,6 @@ def write(path: Path, dataset: str, y: np.ndarray, count: int, classes: int) -> 
     content = {"dataset": dataset, "count": count, "labels_sha256": labels_digest(y), "draws": draws}
     lines = [f'  "{key}": {json.dumps(value)},' for key, value in content.items() if key != "draws"]
     rows = ",\n".join(f"    {json.dumps(row, separators=(',', ':'))}" for row in draws)
-    path.write_text("\n".join(["{", *lines, f'  "draws": [\n{rows}\n  ],', f'  "sha256": "{seal_of(content)}"', "}\n"]))
+    end = f'  "sha256": "{seal_of(content)}"'
+    text = "\n".join(["{", *lines, f'  "draws": [\n{rows}\n  ],', end, "}\n"])
+    path.write_text(text, encoding="utf-8")

@@ -29,7 +29,7 @@ class Pythae:
 
     def __init__(self, interpreter: str):
         # Read when the process has failed: a pipe that nobody empties would stop it.
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         # -I: modules of this folder must not be taken for packages of the same name.
         command = [interpreter, "-I", str(WORKER)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}

@@ -15,7 +15,7 @@ STATUS = Path("/proc/self/status")
 
 def machine() -> dict[str, str | int]:
     """The machine and the versions that a measurement depends on."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.processor(),
@@ -84,12 +84,12 @@ def peak_megabytes(job: Callable) -> float | None:
     Memory that the allocator kept from before counts as used before, so the figure is a lower bound.
     """
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # forget the high-water mark
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the high-water mark
     except OSError:
         return None
 
     def read(field):
-        [line] = [line for line in STATUS.read_text().splitlines() if line.startswith(field)]
+        [line] = [line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(field)]
         return int(line.split()[1]) / 1024
 
     before = read("VmRSS")

@@ -22,7 +22,7 @@ def run_lock(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "run.lock", "a+") as file:
+    with open(folder / "run.lock", "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -40,7 +40,7 @@ def run_lock(folder: str | Path) -> Iterator[None]:
 def holder(folder: str | Path) -> str | None:
     """Who has the right of `run_lock` now, in the words of the lock; None if nobody that lives."""
     try:
-        with open(Path(folder) / "run.lock") as file:
+        with open(Path(folder) / "run.lock", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

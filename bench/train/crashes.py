@@ -56,9 +56,9 @@ class Died(RuntimeError):
 def _killed_for_memory() -> tuple[str, int]:
     """The boot of this machine and how many processes its kernel has killed for memory since."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
         kills = next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip(), kills
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip(), kills
     except (OSError, StopIteration):
         return "", 0
 
@@ -86,7 +86,7 @@ def attempt(folder: Path, version: str, timeout: float | None = None) -> Iterato
     if deaths and (len(deaths) >= LIMIT or deaths[-1][0] == "timeout"):
         raise Died(*deaths[-1])
     before = faulthandler.is_enabled()
-    with open(trace, "w") as file:
+    with open(trace, "w", encoding="utf-8") as file:
         faulthandler.enable(file)
         if timeout:
             faulthandler.dump_traceback_later(2 * timeout + 5, exit=True, file=file)

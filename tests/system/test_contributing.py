@@ -1,0 +1,96 @@
+"""CONTRIBUTING, walked command by command: a regularizer that is a file here. (A package's: test_install.py.)"""
+
+import re
+import shutil
+
+import pytest
+import yaml
+
+from tests.support.checkout import ROOT, Checkout
+
+pytestmark = pytest.mark.workflow
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+# The template compares means; this is what somebody might write instead: the energy distance to a sample.
+FORMULA = """\
+        too_few(codes)
+        y = self.prior.sample(len(codes))
+        n = len(codes)
+        across = torch.cdist(codes, y).mean()
+        within = (torch.cdist(codes, codes).sum() + torch.cdist(y, y).sum()) / (n * (n - 1))
+        return self.strength * (2 * across - within) / rms(self.prior).mean()
+"""
+
+
+def shown(begin):
+    """The command in backquotes that begins so, as a list."""
+    [command] = {" ".join(found.split()) for found in re.findall(rf"`({re.escape(begin)}[^`]*)`", PAGE)}
+    return command.split()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The repository with its tests, and configs of the same experiments and methods that train in a moment."""
+    copy = Checkout(tmp_path_factory.mktemp("contributing") / "copy")
+    shutil.copytree(ROOT / "tests", copy.folder / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    copy.edit(
+        "config/quick.yaml", "only: [likelihood, semi_supervised, clustering, latent_2d, style]", "only: [likelihood]"
+    )
+    small = {"seeds": 1, "controls": False, "defaults": {"width": 16, "epochs": 1, "parzen_samples": [500]}}
+    quick = yaml.safe_load((copy.folder / "config/quick.yaml").read_text())
+    quick["experiments"] = {"likelihood": quick["experiments"]["likelihood"]}
+    copy.write("config/quick.yaml", yaml.safe_dump(quick | small, sort_keys=False))
+    return copy
+
+
+def latentbench(copy, words, **options):
+    """The output of a command that the page shows, of the copy's code."""
+    assert words[0] == "latentbench"
+    return copy.run("python", "-m", "bench", *words[1:], **options)
+
+
+def test_the_page_works_as_it_is_written(copy):
+    latentbench(copy, shown("latentbench run quick"))
+    before, after = shown("cp -r")[2:]
+    assert before == "results/quick"
+    shutil.copytree(copy.folder / before, copy.folder / "before")
+
+    latentbench(copy, shown("latentbench new foo"))
+    path = copy.folder / "regularizers/foo.py"
+    text = path.read_text(encoding="utf-8")
+    body = text.index("        too_few(codes)")
+    text = f'"""{text[3:body]}{FORMULA}'.replace("cites = ()", 'cites = ("szekely2013",)')
+    path.write_text(
+        text.replace("from regularizers import", "import torch\n\nfrom regularizers import"), encoding="utf-8"
+    )
+    tested = copy.run("python", "-m", *shown("pytest -k foo"), "-q", "-n", "0", "tests/regularizers")
+    assert int(re.search(r"(\d+) passed", tested)[1]) > 10
+
+    [block] = re.findall(r"```yaml\n(   methods:\n.*?)```", PAGE, re.DOTALL)
+    own, added = yaml.safe_load((copy.folder / "config/quick.yaml").read_text()), yaml.safe_load(block)
+    own["methods"] = own.get("methods", {}) | added["methods"]
+    own["experiments"]["likelihood"] |= added["experiments"]["likelihood"]
+    copy.write("config/quick.yaml", yaml.safe_dump(own, sort_keys=False))
+    planned = latentbench(copy, shown("latentbench plan quick"))
+    assert re.search(r"\b1 to train", planned)
+    ran = latentbench(copy, shown("latentbench run quick"))
+    assert re.findall(r"^(\S+) +1 seed", ran, re.MULTILINE) == ["likelihood/foo"]
+
+    assert after == "/tmp/before"
+    told = latentbench(copy, [*shown("latentbench diff")[:2], "before", "results/quick"], rc=None)
+    assert "foo" in told
+    [identical] = re.findall(r"byte-identical rows: (\d+)", told)
+    assert int(identical) > 20
+    assert "beyond noise" not in told or "0 cells changed beyond noise" in told
+
+
+def test_a_plug_in_that_is_no_python_costs_its_own_row_and_no_page(copy):
+    copy.write("regularizers/broken.py", "class Broken(Regularizer:\n")
+    own = yaml.safe_load((copy.folder / "config/quick.yaml").read_text())
+    own["methods"] = own.get("methods", {}) | {"broken": {"title": "Broken", "regularizer": "broken", "weight": 1}}
+    own["experiments"]["likelihood"]["methods"] += ["broken"]
+    copy.write("config/quick.yaml", yaml.safe_dump(own, sort_keys=False))
+    ran = latentbench(copy, shown("latentbench run quick"))
+    assert "1 failed" in ran
+    latentbench(copy, ["latentbench", "cite", "quick"])
+    page = copy.folder / ran.strip().splitlines()[-1].partition(": ")[2]
+    assert any("SyntaxError" in path.read_text(encoding="utf-8") for path in [page, *page.parent.glob("**/*.html")])
