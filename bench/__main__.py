@@ -118,9 +118,8 @@ def merge(sources: tuple[Path, ...], output: Path) -> None:
     click.echo(merge(sources, output))
 
 
-@cli.verb("report mnist")
-@click.argument("config", type=CONFIG)
-@click.option("--jobs", type=COUNT, default=os.cpu_count(), help="Processes that draw; all cores if not given.")
+@cli.of_config("report mnist")
+@JOBS
 @click.option("--formats", type=click.Choice(["pdf", "svg"]), multiple=True, help="Figures in this format, too.")
 @LOG
 def report(config: str, jobs: int, formats: tuple[str, ...], log: Path | None) -> None:
