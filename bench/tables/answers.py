@@ -151,13 +151,14 @@ def _verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str)
 
 def answer(rows: list[Row], measures: list[Measure], reference: str) -> str:
     """The answer in a sentence: what the challenger of config/report.yaml is better and worse at, where it counts."""
-    by_method = {row.method: row for row in rows}
-    row = next((by_method[m] for m in words()["question"]["challenger"] if m in by_method), None)
-    said: dict[str, list[str]] = {}
-    for m, cell in zip(measures, row.cells if row else (), strict=False):
-        if m.counts and cell:
-            said.setdefault(cell.word, []).append(m.label)
-    if row is None or not said:
+    by_method, said = {row.method: row for row in rows}, {}
+    for row in (by_method[m] for m in words()["question"]["challenger"] if m in by_method):
+        for m, cell in zip(measures, row.cells, strict=True):
+            if m.counts and cell:
+                said.setdefault(cell.word, []).append(m.label)
+        if said:
+            break
+    else:
         return "Not answered yet: no measure that counts has numbers of both sides."
     better, worse, level = (several(said[w]) if w in said else "" for w in ("better", "worse", "level"))
     ahead, behind = f"{row.short} is better than {reference} on {better}", f"{reference} is better than {row.short}"
@@ -214,24 +215,33 @@ MARKS = {"better": "+", "worse": "-", "level": "=", "undecided": "?", "reference
 
 
 def text(found: Picture, width: int = 100) -> str:
-    """The picture for a terminal: blocks of as many measures as fit."""
+    """The picture for a terminal: four measures, those that count first, without intervals where they do not fit."""
+    chosen = sorted(range(len(found.measures)), key=lambda i: not found.measures[i].counts)[:4]
+    rows = [row for row in found.rows if any(row.cells[i] for i in chosen)]
+    cells = [c for row in rows for c in row.cells if c]
+    old = sum(not c.current for c in cells)
 
-    def cell(c: Verdict | None, m: Measure) -> str:
+    def cell(c: Verdict | None, m: Measure, wide: bool) -> str:
         if c is None:
             return ""
         value, ends = in_cell(c, m)
-        ends = f" [{ends.replace(' to ', ', ')}]" if ends else ""
-        return f"{value}{ends} {MARKS[c.word]}{'' if c.current else '*'}".replace("−", "-")
+        ends = f" [{ends.replace(' to ', ', ')}]" if ends and wide else ""
+        return f"{value}{ends} {MARKS[c.word]}{'' if c.current or old == len(cells) else '*'}".replace("−", "-")
 
-    columns = [[m.label, *(cell(row.cells[i], m) for row in found.rows)] for i, m in enumerate(found.measures)]
-    names = ["", *(row.short[:18] for row in found.rows)]
-    first, wide = (max(map(len, texts), default=0) + 1 for texts in (names, [t for c in columns for t in c]))
-    each = max((width - first) // wide, 1)
+    for wide in (True, False):
+        names = ["", *(row.short[:18] for row in rows)]
+        columns = [
+            [found.measures[i].label, *(cell(row.cells[i], found.measures[i], wide) for row in rows)]
+            for i in sorted(chosen)
+        ]
+        sizes = [max(map(len, column), default=0) + 1 for column in (names, *columns)]
+        if sum(sizes) <= width:
+            break
     lines = [fill(said, width) for said in (found.question, found.answer, found.caveat)]
-    for i in range(0, len(columns), each):
-        block = zip(names, *columns[i : i + each], strict=True)
-        lines += ["", *("".join([name.ljust(first), *(text.rjust(wide) for text in row)]) for name, *row in block)]
-    old = ", * of older code" if any(text.endswith("*") for column in columns for text in column) else ""
-    marks = f"+ better, - worse, = level, ? undecided{old}"
-    legend = f"Difference to {found.reference} (its own value), 95 % interval; positive is better: {marks}."
-    return "\n".join([*lines, "", fill(legend, width)])
+    for name, *row in zip(names, *columns, strict=True) if columns else ():
+        lines.append("".join([name.ljust(sizes[0]), *(t.rjust(n) for t, n in zip(row, sizes[1:], strict=True))]))
+    ends, note = ", 95 % interval" if wide else "", ", * of older code" if 0 < old < len(cells) else ""
+    legend = f"Difference to {found.reference} (its own value){ends}; positive is better: "
+    return "\n".join(
+        [*lines[:3], "", *lines[3:], "", fill(f"{legend}+ better, - worse, = level, ? undecided{note}.", width)]
+    )

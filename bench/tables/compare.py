@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bench.tables.formats import entry, number, table, to_markdown
+from bench.tables.formats import Table, entry, number, table, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.statistics import compare, holm
 from bench.tables.tidy_table import RUN, failure, read_metrics
@@ -67,7 +67,7 @@ def diff(a: Path, b: Path) -> tuple[str, bool]:
     found = [c for cell, pairs in cells if (c := change(cell, pairs.set_index("seed")))]
     rows, beyond = [], 0
     for c, p in zip(found, holm([c.p for c in found]) if found else (), strict=True):
-        noise = p >= 0.05  # no test, no noise
+        noise = bool(p >= 0.05)  # no test, no noise
         beyond += not noise
         d = describe(c.cell[2]).digits + 1
         ends = f"{number(c.low, d, sign=True)} to {number(c.high, d, sign=True)}" if math.isfinite(c.low) else None
@@ -85,21 +85,18 @@ def diff(a: Path, b: Path) -> tuple[str, bool]:
         if len(alone := both[both["side"] == side]):
             said.append(to_markdown(_alone(alone, name)))
     ended = _ended(left, right)
-    lost = (both["side"] == "left_only").any()
+    lost = bool((both["side"] == "left_only").any())
     changed = bool(beyond or lost or ended)
     said += ended
     if changed:
-        said.append(f"{beyond} cells changed beyond noise, {len(ended)} runs ended otherwise; A's alone: {_yes(lost)}")
+        gone = ", numbers of A are gone" if lost else ""
+        said.append(f"{beyond} cells changed beyond noise, {len(ended)} runs ended otherwise{gone}")
     else:
         said.append(f"within noise: none of {len(found)} changes passes 5 %" if found else "nothing changed")
     return "\n".join(said), changed
 
 
-def _yes(fact: bool) -> str:
-    return "yes" if fact else "no"
-
-
-def _alone(rows: pd.DataFrame, name: str) -> object:
+def _alone(rows: pd.DataFrame, name: str) -> Table:
     found = []
     for cell, group in rows.groupby(CELL, sort=False):
         digits = describe(cell[2]).digits

@@ -1,6 +1,9 @@
-"""Tidy tables of chosen numbers, as `read_metrics` gives them, without files and trainings."""
+"""Tidy tables of chosen numbers, as `read_metrics` gives them, and result sets of them, without trainings."""
 
 import pandas as pd
+
+from bench.records import packing
+from bench.tables.tidy_table import RUN
 
 FACTS = {
     "status": "ok", "reason": None, "epoch": 4, "version": "0-0", "data": "0", "backend": "dense", "versions": "",
@@ -19,3 +22,20 @@ def tidy(scores, **facts):
             measured = failed if value is None else {"metric": metric, "value": float(value)}
             found.append(run | FACTS | facts | measured)
     return pd.DataFrame(found)
+
+
+def write(table, folder):
+    """The result set of a tidy table; returns the path of its metrics.csv."""
+    lines = []
+    for (experiment, method, seed), rows in table.groupby(RUN, sort=False):
+        first = rows.iloc[0]
+        of = {"experiment": experiment, "method": method, "seed": int(seed), "settings": {}}
+        record = {"run": of, "version": first["version"], "facts": {}, "versions": {}}
+        record |= {k: first[k] for k in ("commit", "device", "machine")} | {"seconds": float(first["seconds"])}
+        measured = rows.dropna(subset="metric").fillna({"n": 1}).to_dict("records")
+        metrics = {"status": first["status"], "reason": first["reason"] if first["status"] != "ok" else None}
+        metrics["rows"] = [{"protocol": "p"} | row | {"n": int(row["n"])} for row in measured]
+        lines.append({"id": first["run"], "record": record, "metrics": metrics, "current": True})
+    with packing.packing(folder):
+        packing.replace(folder, packing.packed(lines, {}, {}, "tiny"))
+    return folder / "metrics.csv"
