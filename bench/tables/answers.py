@@ -1,38 +1,79 @@
-"""The question of the suite, answered by statistics and in plain words. Its words are in config/report.yaml."""
+"""The question of the suite, answered by one rule: methods × measures, each the difference to a reference.
+
+What is asked, measured and shown stands in config/report.yaml; every sentence here follows from the numbers.
+"""
 
 import math
-from functools import cache
+from textwrap import fill
 from typing import NamedTuple
 
 import pandas as pd
-import yaml
 
-from bench import SHARE
-from bench.config.schema import Config
+from bench.config.schema import TUNING, Config
+from bench.tables.costs import step_cost
 from bench.tables.formats import number
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
-from bench.tables.statistics import Comparison, compare, holm
-from bench.tables.tidy_table import experiments, scores, timed, title
-
-WORDS = SHARE / "config/report.yaml"
-
-
-@cache
-def words() -> dict:
-    """The words of the report, of config/report.yaml."""
-    return yaml.safe_load(WORDS.read_text(encoding="utf-8"))
+from bench.tables.statistics import RULE, compare, holm, word
+from bench.tables.tidy_table import FAMILIES, RUN, family, older, scores, short
+from bench.tables.words import several, words
 
 
-class Answer(NamedTuple):
-    """Challenger against reference on one experiment's headline; positive differences favour the challenger."""
+class Measure(NamedTuple):
+    """A column of the picture, held against `reference`. The answer rests on it if it `counts`.
+
+    `margin` is the smallest difference that matters, in its unit.
+    """
 
     experiment: str
     metric: str
-    comparison: Comparison
-    p_holm: float
-    cost_ratio: float
-    failed: dict[str, str]
+    label: str
+    unit: str
+    higher_is_better: bool
+    note: str
+    margin: float | None
+    counts: bool
+    reference: str
+
+
+class Verdict(NamedTuple):
+    """A cell: the paired difference to the reference, positive where the method is better, in the measure's unit.
+
+    The ends of its 95 % interval are NaN where the pairs have no spread. `word` is "better", "worse", "level",
+    "undecided" or "reference"; `mean` the method's own; `seeds` the number of pairs; `current` false where a number is
+    of older code; `p` the paired t-test's, adjusted by Holm over all cells; `seeds_needed` what would decide it.
+    """
+
+    difference: float
+    low: float
+    high: float
+    word: str
+    mean: float
+    seeds: int
+    current: bool
+    p: float = math.nan
+    seeds_needed: int | None = None
+
+
+class Row(NamedTuple):
+    """A method and its cells, one for each measure; None where it has no number."""
+
+    method: str
+    short: str
+    family: str
+    cells: list[Verdict | None]
+
+
+class Picture(NamedTuple):
+    """Question, answer and caveat in a sentence each, the rule of every verdict, and methods × measures."""
+
+    question: str
+    answer: str
+    caveat: str
+    rule: str
+    reference: str
+    measures: list[Measure]
+    rows: list[Row]
 
 
 def headline(cells: pd.DataFrame, experiment: str) -> str | None:
@@ -42,104 +83,155 @@ def headline(cells: pd.DataFrame, experiment: str) -> str | None:
     return found[0] if found else None
 
 
-def answers(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> list[Answer]:
-    """Challenger against reference in every experiment that has both; p-values adjusted by Holm over them."""
+def values_of(config: Config, table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
+    """A metric's values, a row for each seed and a column for each method; of "step_cost", the ratios of costs."""
+    find = step_cost if metric == "step_cost" else lambda _, *rest: scores(*rest, metric)
+    return find(config, table, experiment)
+
+
+def shown_measures(experiment: str) -> list[str]:
+    """The metrics of an experiment that the picture has, in its order."""
+    return [m["metric"] for m in words()["question"]["measures"] if m["experiment"] == experiment]
+
+
+def shown_methods(config: Config) -> list[str]:
+    """The rows of the picture: the config's methods but those that config/report.yaml leaves out, and its controls."""
     q = words()["question"]
-    a, b, found = q["challenger"], q["reference"], []
-    known = experiments(config, table)
-    first = [e for e in q["experiments"] if e in known]
-    for experiment in [*first, *(e for e in known if e not in first)]:
-        metric = headline(cells, experiment)
-        values = scores(table, experiment, metric) if metric else pd.DataFrame()
-        if not {a, b} <= set(values.columns) or values[[a, b]].dropna().empty:
+    used = {m for e, content in config.experiments.items() if e != TUNING for m in content["methods"]}
+    found = [m for m in config.methods if m in used and m not in q["left_out"]] + q["controls"]
+    return sorted(found, key=lambda m: FAMILIES.index(family(config, m)))
+
+
+def references(found: str | list[str], values: pd.DataFrame, higher_is_better: bool) -> str | None:
+    """The reference of a measure: of those that config/report.yaml names the one with the best mean."""
+    known = values.filter([found] if isinstance(found, str) else found).dropna(axis="columns", how="all").mean()
+    return None if known.empty else str(known.idxmax() if higher_is_better else known.idxmin())
+
+
+def picture(config: Config, table: pd.DataFrame) -> Picture:
+    """What the first screen shows and says of a result set."""
+    q, measures, columns, shown = words()["question"], [], [], shown_methods(config)
+    for m in q["measures"]:
+        known, values = describe(m["metric"]), values_of(config, table, m["experiment"], m["metric"])
+        reference = references(q["reference"], values, bool(known.higher_is_better))
+        if reference is None or not {*shown} - {reference} & {*values}:
             continue
-        comparison = compare(values[a], values[b], bool(describe(metric).higher_is_better))
-        runs = table[table["experiment"] == experiment].drop_duplicates(["method", "seed"])
-        failed = {m: _failed(runs[runs["method"] == m]) for m in (a, b)}
-        found.append(Answer(experiment, metric, comparison, math.nan, _cost(timed(table, experiment), a, b), failed))
-    adjusted = holm([x.comparison.p_t for x in found]) if found else []
-    return [x._replace(p_holm=float(p)) for x, p in zip(found, adjusted, strict=True)]
+        named = Measure(
+            m["experiment"], m["metric"], m["label"], known.unit, bool(known.higher_is_better), m.get("note", ""),
+            known.margin, m.get("counts", True), reference,
+        )  # fmt: skip
+        measures.append(named)
+        columns.append([_verdict(table, named, values, method) for method in shown])
+    cells = [c for column in columns for c in column if c]
+    adjusted = iter(holm([c.p for c in cells])) if cells else iter(())
+    columns = [[c and c._replace(p=float(next(adjusted))) for c in column] for column in columns]
+    named = ((m, short(config, m), family(config, m)) for m in shown)
+    rows = [Row(*names, list(found)) for names, *found in zip(named, *columns, strict=True) if any(found)]
+    used = {m.reference for m in measures}
+    name = short(config, used.pop()) if len(used) == 1 else q["references_name"]
+    return Picture(
+        q["title"], answer(rows, measures, name), caveat(config, table, rows), rule(measures), name, measures, rows
+    )
 
 
-def _failed(runs: pd.DataFrame) -> str:
-    diverged, other = (runs["status"] == "diverged").sum(), (~runs["status"].isin(["ok", "diverged"])).sum()
-    return f"{diverged} of {len(runs)}" + (f" (and {other} not finished otherwise)" if other else "")
+def _verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:
+    if method not in values or values[method].dropna().empty:
+        return None
+    own = values[method].dropna()
+    of = table[(table["experiment"] == m.experiment) & table["method"].isin([method, m.reference])]
+    current = not older(of if m.metric == "step_cost" else of[of["metric"] == m.metric])
+    if method == m.reference:
+        return Verdict(0.0, math.nan, math.nan, "reference", float(own.mean()), len(own), current)
+    if not {*own.index} & {*values[m.reference].dropna().index}:
+        return Verdict(math.nan, math.nan, math.nan, "undecided", float(own.mean()), 0, current)
+    c = compare(values[method], values[m.reference], m.higher_is_better)
+    said = word(c, m.margin)
+    return Verdict(c.difference, c.low, c.high, said, float(own.mean()), c.pairs, current, c.p, c.seeds)
 
 
-def _cost(runs: pd.DataFrame, a: str, b: str) -> float:
-    seconds = runs.pivot_table(index="seed", columns="method", values="seconds")
-    both = seconds[[a, b]].dropna() if {a, b} <= set(seconds.columns) else seconds.iloc[:0]
-    return float((both[a] / both[b]).median()) if len(both) else math.nan
+def answer(rows: list[Row], measures: list[Measure], reference: str) -> str:
+    """The answer in a sentence: what the challenger of config/report.yaml is better and worse at, where it counts."""
+    by_method = {row.method: row for row in rows}
+    row = next((by_method[m] for m in words()["question"]["challenger"] if m in by_method), None)
+    said: dict[str, list[str]] = {}
+    for m, cell in zip(measures, row.cells if row else (), strict=False):
+        if m.counts and cell:
+            said.setdefault(cell.word, []).append(m.label)
+    if row is None or not said:
+        return "Not answered yet: no measure that counts has numbers of both sides."
+    better, worse, level = (several(said[w]) if w in said else "" for w in ("better", "worse", "level"))
+    ahead, behind = f"{row.short} is better than {reference} on {better}", f"{reference} is better than {row.short}"
+    if better and worse:
+        return f"It depends on the task: {ahead}, and worse on {worse}."
+    if better:
+        return f"Yes: {ahead}, and worse on nothing that counts."
+    if worse:
+        return f"No: {behind} on {worse}, and worse on nothing that counts."
+    if level:
+        return f"It adds nothing: {row.short} and {reference} are level on {level}."
+    return f"Undecided: no measure that counts tells {row.short} from {reference}."
 
 
-def also(config: Config, table: pd.DataFrame, answer: Answer) -> list[str]:
-    """What the same runs say by the other metrics that config/report.yaml names, a sentence for each that is there.
-
-    Then a sentence for each of its other references, by all of these metrics.
-    """
-    q = words()["question"]
-    pair = (q["challenger"], q["reference"])
-    found = [f"{said}." for m in q["also"] for said in _gains(table, answer.experiment, [m], *pair)]
-    for other in q["other_references"]:
-        gains = _gains(table, answer.experiment, [answer.metric, *q["also"]], q["challenger"], other)
-        if gains:
-            found.append(f"Against {title(config, other, 'methods')}: {'; '.join(gains)}.")
-    return found
-
-
-def others(config: Config, table: pd.DataFrame, found: list[Answer]) -> list[str]:
-    """How the other challengers of config/report.yaml do against the reference, a sentence for each experiment."""
-    q, said = words()["question"], []
-    for other, metrics in q["other_challengers"].items():
-        for answer in found:
-            gains = _gains(table, answer.experiment, [answer.metric, *metrics], other, q["reference"])
-            if gains:
-                name, where = title(config, other, "methods"), title(config, answer.experiment, "experiments")
-                said.append(f"{where}: {name} against {q['reference_name']}: {'; '.join(gains)}.")
-    return said
+def caveat(config: Config, table: pd.DataFrame, rows: list[Row]) -> str:
+    """What the answer is worth, in a sentence."""
+    cells = [c for row in rows for c in row.cells if c and c.word != "reference"]
+    decided = [c for c in cells if c.word in ("better", "worse")]
+    parts = [words()["presets"].get(config.preset, "")]
+    if cells:
+        seeds = sorted(c.seeds for c in cells)
+        kept, level = sum(c.p < 0.05 for c in decided), sum(c.word == "level" for c in cells)
+        parts.append(
+            f"with {' to '.join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))} seeds {len(decided)} of {len(cells)} "
+            f"differences are decided ({kept} after Holm's adjustment) and {level} level"
+        )
+    if old := older(table):
+        parts.append(f"{old} of {len(table.drop_duplicates(RUN))} runs have numbers of older code")
+    said = "; ".join(part for part in parts if part)
+    return f"{said}." if said else "No run has finished yet."
 
 
-def _gains(table: pd.DataFrame, experiment: str, metrics: list[str], challenger: str, reference: str) -> list[str]:
-    """By how much a challenger is better than a reference, where both have two seeds or more."""
-    found = []
-    for metric in metrics:
-        values, m = scores(table, experiment, metric), describe(metric)
-        pair = [challenger, reference]
-        if not set(pair) <= set(values.columns) or len(values[pair].dropna()) < 2:
-            continue
-        c = compare(values[challenger], values[reference], bool(m.higher_is_better))
-        low, high = (number(end, m.digits, sign=True) for end in c.interval)
-        gain = f"{number(c.difference, m.digits, sign=True)} {m.unit}".rstrip()
-        counted = "" if m.higher_is_better else " (a reduction counts as positive)"
-        found.append(f"{m.label}: {gain}{counted}, 95 % interval {low} to {high}")
-    return found
+def rule(measures: list[Measure]) -> str:
+    """The rule behind every verdict, with the smallest differences that matter."""
+    small = dict.fromkeys(f"{m.margin:g} {m.unit}" for m in measures if m.margin)
+    return f"{RULE} The smallest that matter: {several(list(small))}." if small else RULE
 
 
-def in_plain_words(config: Config, answer: Answer) -> tuple[str, str]:
-    """The verdict on the question: one sentence that says which way, one with the numbers."""
-    q, c = words()["question"], answer.comparison
-    a, b, m = q["challenger_name"], q["reference_name"], describe(answer.metric)
-    if c.interval is None:
-        ahead = "ahead" if c.difference > 0 else "behind" if c.difference < 0 else "level"
-        way = f"One seed cannot answer it: {a} is {ahead}, by an unknown chance."
-    elif c.interval.low > 0:
-        way = f"Here the game is overkill: {a} is better than {b}."
-    elif c.interval.high < 0:
-        way = f"Here the game pays: {b} is better than {a}."
-    else:
-        more = f"; about {c.seeds:,} seeds would resolve the observed gap" if c.seeds else ""
-        way = f"Undecided: {c.pairs} seeds cannot tell {a} from {b}{more}."
-    interval = "no interval from one seed"
-    if c.interval:
-        low, high = (number(end, m.digits, sign=True) for end in c.interval)
-        interval = f"95 % interval {low} to {high}"
-    test = "no test" if math.isnan(c.p_t) else f"p\u00a0=\u00a0{c.p_t:.2g} (paired t-test, {c.pairs} seeds)"
-    cost = "training time unknown"
-    if math.isfinite(answer.cost_ratio):
-        cost = f"cost ratio {answer.cost_ratio:.2f} (median of {a}'s training time over {b}'s)"
-    gain = f"{number(c.difference, m.digits, sign=True)} {m.unit}".rstrip()
-    counted = "" if m.higher_is_better else " (a reduction counts as positive)"
-    where = title(config, answer.experiment, "experiments")
-    diverged = f"diverged seeds {answer.failed[q['challenger']]} against {answer.failed[q['reference']]}"
-    numbers = f"{where}, {m.label}: {a} against {b} {gain}{counted}, {interval}, {test}, {cost}, {diverged}."
-    return way, numbers
+def in_cell(c: Verdict, m: Measure) -> tuple[str, str]:
+    """What a cell says, in words for every medium: the difference and its interval; the reference's own value."""
+    digits = describe(m.metric).digits
+    large = max(abs(x) for x in (c.difference, c.low, c.high) if not math.isnan(x)) >= 10 if c.seeds else False
+
+    def said(x: float) -> str:
+        d = 0 if large else max(digits - 1, 0)
+        return f"{round(x, d) + 0.0:+.{d}f}".replace("-", "−")  # no -0.0
+
+    if c.word == "reference":
+        return number(c.mean, digits), ""
+    return said(c.difference), f"{said(c.low)} to {said(c.high)}" if math.isfinite(c.low) else ""
+
+
+MARKS = {"better": "+", "worse": "-", "level": "=", "undecided": "?", "reference": " "}
+
+
+def text(found: Picture, width: int = 100) -> str:
+    """The picture for a terminal: blocks of as many measures as fit."""
+
+    def cell(c: Verdict | None, m: Measure) -> str:
+        if c is None:
+            return ""
+        value, ends = in_cell(c, m)
+        ends = f" [{ends.replace(' to ', ', ')}]" if ends else ""
+        return f"{value}{ends} {MARKS[c.word]}{'' if c.current else '*'}".replace("−", "-")
+
+    columns = [[m.label, *(cell(row.cells[i], m) for row in found.rows)] for i, m in enumerate(found.measures)]
+    names = ["", *(row.short[:18] for row in found.rows)]
+    first, wide = (max(map(len, texts), default=0) + 1 for texts in (names, [t for c in columns for t in c]))
+    each = max((width - first) // wide, 1)
+    lines = [fill(said, width) for said in (found.question, found.answer, found.caveat)]
+    for i in range(0, len(columns), each):
+        block = zip(names, *columns[i : i + each], strict=True)
+        lines += ["", *("".join([name.ljust(first), *(text.rjust(wide) for text in row)]) for name, *row in block)]
+    old = ", * of older code" if any(text.endswith("*") for column in columns for text in column) else ""
+    marks = f"+ better, - worse, = level, ? undecided{old}"
+    legend = f"Difference to {found.reference} (its own value), 95 % interval; positive is better: {marks}."
+    return "\n".join([*lines, "", fill(legend, width)])

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bench.config.schema import Config
-from bench.tables.answers import words
 from bench.tables.formats import Entry, Table, number, spread, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.published import settings
-from bench.tables.tidy_table import elsewhere, methods, scores, timed, title
+from bench.tables.tidy_table import elsewhere, methods, scores, settings, short, timed
+from bench.tables.words import words
 
 SCORE = "validation_log_likelihood"
 
@@ -43,8 +42,24 @@ def milestones(rows: pd.DataFrame, epochs: int) -> dict[int, float]:
     return found
 
 
+def step_cost(config: Config, rows: pd.DataFrame, experiment: str) -> pd.DataFrame:
+    """Seconds of a training step over those of the plain autoencoder's of the same seed; seeds down, methods across.
+
+    Only of runs on one machine. Time is that of the whole training; batches of another size are other steps.
+    """
+    runs, plain = timed(rows, experiment), words()["question"]["plain"]
+    found = {m: s for m in config.methods if (s := settings(config, experiment, m))}
+    if plain not in found or runs.empty:
+        return pd.DataFrame()
+    seconds = runs.pivot_table(index="seed", columns="method", values="seconds").filter(list(found))
+    # The images of an epoch are the same for all: steps are as epochs over the size of a batch.
+    steps = pd.Series({m: s.epochs / s.batch_size for m, s in found.items()})
+    each = seconds / steps.reindex(seconds.columns)
+    return each.div(each[plain], axis="index").dropna(how="all") if plain in each else pd.DataFrame()
+
+
 def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | None:
-    """Seconds an epoch, the ratio to the plain autoencoder, peak memory, and the time to a likelihood that two reach.
+    """Seconds an epoch, a step's cost beside the plain autoencoder's, peak memory, the time to a likelihood.
 
     The stated likelihood is the lower of the final ones of the question's two methods, so that both reach it.
     None where no run of the experiment has a time.
@@ -56,15 +71,20 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
         return None
     q = words()["question"]
     validation = scores(rows, experiment, SCORE)
-    pair = [m for m in (q["challenger"], q["reference"]) if m in validation]
-    target = validation[pair].mean().min() if pair else math.nan
-    seconds = runs.pivot_table(index="seed", columns="method", values="seconds")
+    sides = [
+        next((m for m in np.atleast_1d(side) if m in validation), None) for side in (q["challenger"], q["reference"])
+    ]
+    target = validation[sides].mean().min() if all(sides) else math.nan
+    seconds, steps = (
+        runs.pivot_table(index="seed", columns="method", values="seconds"),
+        step_cost(config, rows, experiment),
+    )
     found = []
     for method in methods(config, rows, experiment):
         if method not in seconds or not (s := settings(config, experiment, method)):
             continue
         each = seconds[method].dropna() / s.epochs
-        ratio = (seconds[method] / seconds[q["plain"]]).median() if q["plain"] in seconds else math.nan
+        ratio = steps[method].median() if method in steps else math.nan
         times = []
         for _, run in runs[runs["method"] == method].iterrows():
             points = milestones(own[own["run"] == run["run"]], s.epochs)
@@ -75,7 +95,7 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
         reach = f"{number(float(np.mean(reached)), 0)} ({len(reached)} of {len(times)} seeds)" if reached else "never"
         found.append(
             [
-                title(config, method),
+                short(config, method),
                 Entry(spread(each.mean(), each.std(ddof=1) if len(each) > 1 else math.nan, 2), value=each.mean()),
                 Entry(number(ratio, 2), value=ratio) if math.isfinite(ratio) else Entry("–"),
                 Entry(number(memory, 0), value=memory),
@@ -84,10 +104,10 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
         )
     reach = f"Seconds to {target:.1f} {describe(SCORE).unit}" if math.isfinite(target) else "Seconds to a score"
     caption = (
-        "Wall time of training, mean ± sd over seeds; ratios are medians over seeds. Several trainings share the "
-        "machine, so times of one row hold less than ratios measured side by side (docs/performance.md). The score is "
-        "the lower of the final validation scores of the two methods of the question, linear between measured epochs."
+        "Wall time of training, mean ± sd over seeds; a step is a multiple of the plain autoencoder's, the median over "
+        "seeds. Trainings share the machine: ratios measured side by side are in docs/performance.md. The score "
+        "is the lower of the final validation scores of the question's two methods, linear between measured epochs."
         + elsewhere(rows, experiment)
     )
-    head = ["Method", "Seconds an epoch", f"Ratio to {title(config, q['plain'])}", "Peak memory (MB)", reach]
+    head = ["Method", "Seconds an epoch", f"Step, × {short(config, q['plain'])}", "Peak memory (MB)", reach]
     return table(f"cost-{experiment}", caption, head, found)

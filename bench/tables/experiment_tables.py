@@ -1,61 +1,52 @@
-"""The tables.
-
-Writes an experiment's table as FOLDER/EXPERIMENT.csv (one row for each method and metric), .md and .tex, the
-paper's as paper_table_1 to 3, and every published number beside ours as published.csv. Free of torch.
-"""
+"""What each method reached in each experiment: the summary of a tidy table, and its tables. Free of torch."""
 
 import math
-from pathlib import Path
+from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
+from bench.config import reading
 from bench.config.schema import Config
-from bench.records import whole_files
-from bench.tables.formats import DASH, Entry, Table, number, spread, to_csv, to_latex, to_markdown
+from bench.tables.answers import headline, references
+from bench.tables.formats import DASH, Entry, Table, anchor, entry, number, spread, table
+from bench.tables.metric_names import Metric, order
 from bench.tables.metric_names import metric as describe
-from bench.tables.metric_names import order
-from bench.tables.statistics import mean_interval
-from bench.tables.tidy_table import RUN, experiments, methods, reason, scores, title
+from bench.tables.statistics import RULE, compare, holm, mean_interval, word
+from bench.tables.tidy_table import RUN, experiments, methods, reason, scores, short, title
+from bench.tables.words import words
 
-ALPHA = 0.05
 ENOUGH = 3  # seeds, for a method to be called best
 SUMMARY = (
     "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
-    "split", "seeds_finished", "seeds", "best", "note",
+    "split", "seeds_finished", "seeds", "older", "best", "level", "note",
 )  # fmt: skip
-READ = (*RUN, "metric", "value", "standard_error", "n", "split", "status", "reason", "epoch")
+READ = (*RUN, "metric", "value", "standard_error", "n", "split", "status", "reason", "epoch", "current")
 
 
-def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
+def summary(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each experiment, method and metric: what a table's cell says.
 
     mean, sd_over_seeds and the ends of the mean's 95 % interval are over the `seeds_finished` of `seeds` runs;
-    standard_error_over_images is the mean of the runs', over `images` of `split`; `best` marks the best mean
-    and those that a test cannot tell from it; `note` says why a number, or a seed's, is not there.
+    standard_error_over_images is the mean of the runs', over `images` of `split`; `older` counts the seeds whose number
+    is of older code; `best` marks the best mean, `level` those that are shown to be as good; `note` says why a
+    number, or a seed's, is not there.
     """
-    rows = []
-    narrow = table[[name for name in READ if name in table]]
-    for experiment in experiments(config, table):
+    found, narrow = [], rows[[name for name in READ if name in rows]]
+    for experiment in experiments(config, rows):
         own = narrow[narrow["experiment"] == experiment]
         runs = own.drop_duplicates(RUN)
         runs_of = {method: runs[runs["method"] == method] for method in methods(config, own, experiment)}
+        asked = {method: _asked(config, experiment, method, of["seed"]) for method, of in runs_of.items()}
         for metric in sorted(own["metric"].dropna().unique(), key=order):
             values = own[own["metric"] == metric]
             competing = scores(values, experiment, metric).filter(list(config.methods))  # not the controls
-            best = best_methods(competing, runs, describe(metric).higher_is_better)
+            standing = places(competing, {m: len(seeds) for m, seeds in asked.items()}, describe(metric))
             by_method = dict(iter(values.groupby("method")))
-            for method, asked in runs_of.items():
+            for method, seeds in asked.items():
                 of_method = by_method.get(method, values[:0])
                 x = of_method["value"].to_numpy(float)
                 interval = mean_interval(x)
-                note = ""
-                if len(x) < max(1, len(asked)):
-                    lacking = asked[~asked["seed"].isin(of_method["seed"])]
-                    failed = lacking[lacking["status"] != "ok"]
-                    note = reason(failed) if len(failed) else ("" if len(x) else "this method has no such number")
-                rows.append(
+                found.append(
                     {
                         "experiment": experiment,
                         "method": method,
@@ -68,39 +59,57 @@ def summary(config: Config, table: pd.DataFrame) -> pd.DataFrame:
                         "images": of_method["n"].max(),
                         "split": of_method["split"].iloc[0] if len(x) else "",
                         "seeds_finished": len(x),
-                        "seeds": len(asked),
-                        "best": method in best,
-                        "note": note,
+                        "seeds": len(seeds),
+                        "older": int((~of_method["current"]).sum()) if "current" in of_method else 0,
+                        "best": standing.get(method) == "best",
+                        "level": standing.get(method) == "level",
+                        "note": _note(runs_of[method], seeds - {*of_method["seed"]}, len(x)),
                     }
                 )
-    return pd.DataFrame(rows, columns=list(SUMMARY))
+    return pd.DataFrame(found, columns=list(SUMMARY))
 
 
-def best_methods(values: pd.DataFrame, runs: pd.DataFrame, higher_is_better: bool | None) -> set[str]:
-    """The method with the best mean, and those that a paired t-test (5 %, unadjusted) does not tell from it.
+def _asked(config: Config, experiment: str, method: str, run: Iterable[int]) -> set[int]:
+    declared = method in config.experiments.get(experiment, {}).get("methods", [])
+    return {*run, *(reading.seeds(config, experiment, method) if declared else ())}
 
-    Unadjusted, because an adjusted test would call more of them equal. Only methods with `ENOUGH` seeds, or as
-    many as any if none has, and a number for each, compete. With one seed there is no test, and no tie.
+
+def _note(runs: pd.DataFrame, lacking: set[int], finished: int) -> str:
+    if finished and not lacking:
+        return ""
+    failed = runs[runs["seed"].isin(lacking) & (runs["status"] != "ok")]
+    never = sorted(lacking - {*runs["seed"]})
+    said = [reason(failed)] if len(failed) else []
+    if never and (finished or len(runs)):
+        said.append(f"seed{'s' if len(never) > 1 else ''} {', '.join(map(str, never))} not run")
+    elif never:
+        said.append("not run")
+    return "; ".join(said) or ("" if finished else "this method has no such number")
+
+
+def places(values: pd.DataFrame, asked: dict[str, int], metric: Metric) -> dict[str, str]:
+    """The place of each method: "best" for the best mean, "level" where the difference to it is small by `RULE`.
+
+    `values` have a row for each seed and a column for each method. Only methods with `ENOUGH` seeds, or as many as
+    any if none has, and a number for each of them, compete.
     """
-    if higher_is_better is None:
-        return set()
-    asked = runs.groupby("method")["seed"].size().reindex(values.columns, fill_value=0)
-    enough = min(ENOUGH, asked.max())
-    whole = [m for m in values.columns if values[m].notna().sum() == asked[m] >= enough]
+    if metric.higher_is_better is None:
+        return {}
+    enough = min(ENOUGH, max((asked[m] for m in values), default=0))
+    whole = [m for m in values if values[m].notna().sum() == asked[m] >= enough]
     if not whole:
-        return set()
-    means = values[whole].mean() * (1 if higher_is_better else -1)
+        return {}
+    means = values[whole].mean() * (1 if metric.higher_is_better else -1)
     best = means.idxmax()
 
-    def level(method: str) -> bool:
-        difference = (values[best] - values[method]).dropna().to_numpy(float)
+    def place(method: str) -> str:
         if means[method] == means[best]:
-            return True
-        if len(difference) < 2 or np.ptp(difference) <= 1e-12 * np.abs(difference).max():
-            return False
-        return bool(stats.ttest_1samp(difference, 0).pvalue >= ALPHA)
+            return "best"
+        if values[[method, best]].dropna().empty:
+            return ""
+        return word(compare(values[method], values[best], metric.higher_is_better), metric.margin)
 
-    return {m for m in whole if level(m)}
+    return {m: place(m) for m in whole}
 
 
 def heading(metric: str) -> str:
@@ -110,93 +119,110 @@ def heading(metric: str) -> str:
     return f"{label}{f' ({unit})' if unit else ''}{arrow}"
 
 
-def anchor(experiment: str, method: str) -> str:
-    """The place in the report that tells all of a cell."""
-    return f"cell-{experiment}-{method}"
+def part_of(metric: str) -> str | None:
+    """The ending of the name of the table that shows a metric; None for what stands in a row of its own."""
+    m = describe(metric)
+    return {"referee": "_mismatch", "floor": None}.get(m.group, "_details" if m.higher_is_better is None else "")
 
 
 def experiment_tables(config: Config, cells: pd.DataFrame, experiment: str) -> list[Table]:
-    """An experiment's table, of the metrics with a direction, and NAME_details, of the others; methods down.
-
-    Referees have a matrix of their own.
-    """
+    """An experiment's table of metrics with a direction, NAME_details of the others, NAME_mismatch of referees."""
     own = cells[cells["experiment"] == experiment]
-    metrics = sorted((m for m in own["metric"].unique() if not describe(m).group), key=order)
-    judged = [m for m in metrics if describe(m).higher_is_better is not None]
-    details = [m for m in metrics if describe(m).higher_is_better is None]
-    found = [_table(config, own, experiment, experiment, judged, caption(config, own, experiment))]
+    by_part = {part: [] for part in ("", "_details", "_mismatch", None)}
+    for metric in sorted(own["metric"].unique(), key=order):
+        by_part[part_of(metric)].append(metric)
+    judged, details, referees = (by_part[part] for part in ("", "_details", "_mismatch"))
+    named = title(config, experiment, "experiments")
+    found = [_table(config, own, experiment, experiment, judged, caption(config, own, experiment, judged))]
     if details:
-        text = f"{title(config, experiment, 'experiments')}, details: numbers that are neither good nor bad. "
-        text += "Mean ± sd over seeds."
+        text = f"{named}, details: numbers that are neither good nor bad. Mean ± sd over seeds."
         found.append(_table(config, own, experiment, f"{experiment}_details", details, text))
+    if referees:
+        text = (
+            f"{named}: how far the codes are from the prior, by measures that no method optimised as such; nearer to "
+            "the last row is better. Mean ± sd over seeds."
+        )
+        mismatch = _table(config, own, experiment, f"{experiment}_mismatch", referees, text)
+        floors = {m: own.loc[own["metric"] == f"{m}_floor", "mean"].mean() for m in referees}
+        ends = [Entry(number(v, describe(m).digits), value=v) for m, v in floors.items()]
+        mismatch.rows.append([Entry("Samples of the prior"), Entry(""), *ends])
+        found.append(mismatch)
     return found
 
 
 def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metrics: list[str], text: str) -> Table:
-    table = Table(name, text, ["Method", "Seeds", *map(heading, metrics)])
-    for method, group in own.groupby("method", sort=False):
+    content = Table(name, text, ["Method", "Seeds", *map(heading, metrics)])
+    for method, group in own[own["metric"].isin(metrics)].groupby("method", sort=False):
         by_metric = group.set_index("metric")
-        finished, asked = int(group["seeds_finished"].max()), int(group["seeds"].max())
+        finished, asked, old = (int(group[c].max()) for c in ("seeds_finished", "seeds", "older"))
         where = f"#{anchor(experiment, method)}"
-        row = [Entry(title(config, method), href=where), Entry(f"{finished} of {asked}", value=finished)]
+        mark = content.note(f"{old} of these runs {'has' if old == 1 else 'have'} numbers of older code") if old else ""
+        row = [Entry(short(config, method), href=where), Entry(f"{finished} of {asked}", value=finished, mark=mark)]
         for metric in metrics:
             c, digits = by_metric.loc[metric], describe(metric).digits
-            mark = table.note(c["note"]) if c["note"] else ""
+            mark = content.note(c["note"]) if c["note"] else ""
             if not c["seeds_finished"]:
                 row.append(Entry(DASH, mark=mark, href=where))
                 continue
             se = c["standard_error_over_images"]
             detail = number(se, digits) if pd.notna(se) else ""
             text = spread(c["mean"], c["sd_over_seeds"], digits)
-            row.append(Entry(text, detail, float(c["mean"]), bool(c["best"]), mark, where))
-        table.rows.append(row)
-    return table
+            row.append(Entry(text, detail, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"])))
+        content.rows.append(row)
+    return content
 
 
-def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
-    """What the numbers of a table are: which spread, which split, how bold is decided."""
+def caption(config: Config, own: pd.DataFrame, experiment: str, metrics: list[str]) -> str:
+    """What the numbers of a table are: which spread, which split, what bold and italics mean."""
+    named = title(config, experiment, "experiments")
     seeds = int(own["seeds_finished"].max()) if len(own) else 0
+    if not seeds:
+        return f"{named}. No run has finished."
     images = own.loc[own["split"] == "test", "images"].dropna()
     n = f"{int(images.max()):,} test images" if len(images) else "test images"
-    if seeds > 1:
-        first = "Mean ± sd over seeds"
-        bold = f"Bold: the best mean among methods with all their seeds, {min(ENOUGH, seeds)} or more, and those that"
-        bold += " a paired t-test"
-        bold += " (5 %, unadjusted) cannot tell from it."
-    elif not seeds:
-        return f"{title(config, experiment, 'experiments')}. No run has finished."
-    else:
-        first = "One seed: there is no spread, and no test"
-        bold = "Bold: the best number, which one seed cannot show to be better."
     bracket = f"In brackets: the standard error over the {n}, which is no spread over seeds."
-    return f"{title(config, experiment, 'experiments')}. {first}. {bracket} {bold}"
+    if seeds == 1:
+        bold = "Bold: the best number, which one seed cannot show to be better."
+        return f"{named}. One seed: there is no spread, and no test. {bracket} {bold}"
+    margins = {describe(m).label: describe(m) for m in metrics if describe(m).margin}
+    small = "; ".join(f"{label} {m.margin:g} {m.unit}".strip() for label, m in margins.items())
+    bold = f"Bold: the best mean among methods with all their seeds, {min(ENOUGH, seeds)} or more."
+    level = (
+        " Italics: level with it, as the 95 % interval of the paired difference lies within the smallest that matters"
+    )
+    return f"{named}. Mean ± sd over seeds. {bracket} {bold}" + (f"{level} ({small})." if small else "")
 
 
-def write_table(content: Table, folder: Path, csv: str | None = None) -> None:
-    """NAME.csv, NAME.md and NAME.tex in a folder."""
-    whole_files.write(folder / f"{content.name}.csv", csv or to_csv(content))
-    whole_files.write(folder / f"{content.name}.md", to_markdown(content))
-    whole_files.write(folder / f"{content.name}.tex", to_latex(content))
-
-
-def write_tables(config: Config, table: pd.DataFrame, cells: pd.DataFrame, folder: Path) -> dict[str, Table]:
-    """Every table of a result set, of which `cells` is the summary, in a folder; returned by name."""
-    from bench.tables import published
-
-    found = {}
-    for experiment in experiments(config, table):
-        own = cells[cells["experiment"] == experiment]
-        if own.empty:
-            continue
-        for content in experiment_tables(config, cells, experiment):
-            found[content.name] = content
-            rows = own[
-                own["metric"].map(lambda m: describe(m).higher_is_better is None) == (content.name != experiment)
-            ]
-            write_table(content, folder, rows.to_csv(index=False, lineterminator="\n"))
-    against = published.against_published(config, cells)
-    whole_files.write(folder / "published.csv", against.to_csv(index=False, lineterminator="\n"))
-    for content in published.paper_tables(config, cells, against):
-        found[content.name] = content
-        write_table(content, folder)
-    return found
+def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> Table:
+    """Every method against the reference on each experiment's headline, with the seeds it would take."""
+    q, found = words()["question"], []
+    for experiment in experiments(config, rows):
+        metric = headline(cells, experiment)
+        values = scores(rows, experiment, metric) if metric else pd.DataFrame()
+        m = describe(metric or "")
+        reference = references(q["reference"], values, bool(m.higher_is_better)) if metric else None
+        compared = {
+            method: compare(values[method], values[reference], bool(m.higher_is_better))
+            for method in methods(config, rows, experiment)
+            if reference and method in values and method in config.methods and method != reference
+            if len(values[[method, reference]].dropna())
+        }
+        adjusted = holm([c.p for c in compared.values()]) if compared else ()
+        for (method, c), p in zip(compared.items(), adjusted, strict=True):
+            ends = f"{number(c.low, m.digits, sign=True)} to {number(c.high, m.digits, sign=True)}"
+            found.append(
+                [
+                    Entry(short(config, method), href=f"#{anchor(experiment, method)}"),
+                    title(config, experiment, "experiments"),
+                    m.label,
+                    Entry(number(c.difference, m.digits, sign=True), value=c.difference),
+                    ends if math.isfinite(c.low) else entry(None),
+                    word(c, m.margin),
+                    Entry(number(p, 3), value=float(p)) if not math.isnan(p) else entry(None),
+                    entry(c.pairs),
+                    Entry(f"{c.seeds:,}", value=c.seeds) if c.seeds else entry(None),
+                ]
+            )
+    head = ["Method", "Experiment", "Metric", "Improvement", "95 % interval", "Verdict", "p (Holm)", "Pairs"]
+    caption = f"Each method against {q['references_name']}, paired by seed. {RULE}"
+    return table("reference", caption, [*head, "Pairs needed"], found)

@@ -3,19 +3,22 @@
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from numbers import Real
 from string import ascii_lowercase
 from typing import NamedTuple
-
-import pandas as pd
 
 DASH = "–"
 
 
 class Entry(NamedTuple):
-    """A cell: its text, a smaller detail beside it, the value it sorts by, a footnote's mark, where it leads."""
+    """A cell: its text, a smaller detail beside it, the value it sorts by, a footnote's mark, where it leads.
+
+    `bold` is the best number, `level` one that is shown to be as good.
+    """
 
     text: str
     detail: str = ""
@@ -23,6 +26,7 @@ class Entry(NamedTuple):
     bold: bool = False
     mark: str = ""
     href: str = ""
+    level: bool = False
 
     @property
     def plain(self) -> str:
@@ -55,6 +59,11 @@ class Table:
         keep = [i for i in range(len(self.head)) if any(row[i].text for row in self.rows)]
         rows = [[row[i] for i in keep] for row in self.rows]
         return Table(self.name, self.caption, [self.head[i] for i in keep], rows, self.notes)
+
+
+def anchor(experiment: str, method: str) -> str:
+    """The place in the report that tells all of a cell."""
+    return f"cell-{experiment}-{method}"
 
 
 def table(name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence]) -> Table:
@@ -104,43 +113,53 @@ def seconds(value: Real | None) -> str:
 
 
 def to_csv(content: Table) -> str:
-    """As comma-separated values; footnotes are told in full."""
+    """As comma-separated values, a line for each row; footnotes are told in full."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(content.head)
+    writer.writerow(map(flat, content.head))
     for row in content.rows:
-        writer.writerow([e.plain + (f" [{content.notes[e.mark]}]" if e.mark else "") for e in row])
+        writer.writerow([flat(e.plain + (f" [{content.notes[e.mark]}]" if e.mark else "")) for e in row])
     return buffer.getvalue()
+
+
+def flat(text: str) -> str:
+    """`text` on one line."""
+    return " ".join(text.split())
+
+
+def literal(text: str) -> str:
+    """`text` on one line of Markdown that shows it as it is: what would be markup is escaped."""
+    text = re.sub(r"[\\`*\[\]<>|~$]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
+    return flat(text)
 
 
 def to_markdown(content: Table) -> str:
     """As a Markdown table with its caption and footnotes."""
 
     def cell(e: Entry) -> str:
-        text = e.plain.replace("|", "\\|")
-        return (f"**{text}**" if e.bold else text) + (f"<sup>{e.mark}</sup>" if e.mark else "")
+        text = literal(e.plain)
+        text = f"**{text}**" if e.bold else f"*{text}*" if e.level else text
+        return text + (f"<sup>{e.mark}</sup>" if e.mark else "")
 
-    frame = pd.DataFrame([[cell(e) for e in row] for row in content.rows], columns=content.head)
-    align = ("left", *["right"] * (len(content.head) - 1))
-    body = frame.to_markdown(index=False, colalign=align, disable_numparse=True) if content.rows else "No rows."
-    notes = "".join(f"<sup>{mark}</sup> {text}\n\n" for mark, text in content.notes.items())
-    return f"{content.caption}\n\n{body}\n\n{notes}".rstrip() + "\n"
+    from tabulate import tabulate
+
+    rows, head = [[cell(e) for e in row] for row in content.rows], [*map(literal, content.head)]
+    align = ("left", *["right"] * (len(head) - 1))
+    body = tabulate(rows, head, "pipe", colalign=align, disable_numparse=True) if rows else "No rows."
+    notes = "".join(f"<sup>{mark}</sup> {literal(text)}\n\n" for mark, text in content.notes.items())
+    return f"{literal(content.caption)}\n\n{body}\n\n{notes}".rstrip() + "\n"
 
 
-SYMBOLS = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "½": r"$\frac12$", "σ": r"$\sigma$",
-    "λ": r"$\lambda$", "β": r"$\beta$", "×": r"$\times$", "²": r"$^2$", "³": r"$^3$", "≥": r"$\geq$",
-    "≤": r"$\leq$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "−": r"$-$", "–": "--", "—": "---", "→": r"$\to$", "·": r"$\cdot$", "η": r"$\eta$", "<": r"$<$", ">": r"$>$",
-    "√": r"$\surd$", "…": r"\ldots{}", "’": "'", "‘": "`", "∞": r"$\infty$", "∈": r"$\in$", "≈": r"$\approx$",
-}  # fmt: skip
+@cache
+def _latex():
+    from pylatexenc.latexencode import UnicodeToLatexEncoder
+
+    return UnicodeToLatexEncoder(unknown_char_policy="unihex", unknown_char_warning=False)
 
 
 def escape(text: str) -> str:
-    """`text` as LaTeX. A letter that pdflatex may not know becomes a question mark, so that it still compiles."""
-    known = (SYMBOLS.get(c, c if ord(c) < 0x180 else "?") for c in text)
-    return "".join(known).replace(" -", " $-$").replace("(-", "($-$")
+    """`text` as LaTeX, on one line."""
+    return _latex().unicode_to_latex(flat(text)).replace(" -", " $-$").replace("(-", "($-$")
 
 
 def to_latex(content: Table) -> str:
@@ -149,13 +168,14 @@ def to_latex(content: Table) -> str:
     def cell(e: Entry) -> str:
         text = escape(e.text)
         text = "$-$" + text[1:] if text.startswith("-") and text[1:2].isdigit() else text
-        text = rf"\textbf{{{text}}}" if e.bold else text
+        text = rf"\textbf{{{text}}}" if e.bold else rf"\emph{{{text}}}" if e.level else text
         detail = rf" {{\footnotesize({escape(e.detail)})}}" if e.detail else ""
         return text + detail + (rf"\textsuperscript{{{e.mark}}}" if e.mark else "")
 
-    frame = pd.DataFrame([[cell(e) for e in row] for row in content.rows], columns=[*map(escape, content.head)])
-    columns = "l" + "r" * (len(content.head) - 1)
-    body = frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns).strip()
+    def row(cells: Iterable[str]) -> str:
+        text = " & ".join(cells)
+        return ("{}" if text[:1] in ("[", "*") else "") + text + r" \\"  # which a bracket on the next line would follow
+
     notes = " ".join(rf"\textsuperscript{{{mark}}}~{escape(text)}." for mark, text in content.notes.items())
     return "\n".join(
         [
@@ -165,7 +185,13 @@ def to_latex(content: Table) -> str:
             rf"\caption{{{escape(content.caption)}}}",
             rf"\label{{tab:{content.name}}}",
             r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            body + "}",
+            rf"\begin{{tabular}}{{l{'r' * (len(content.head) - 1)}}}",
+            r"\toprule",
+            row(map(escape, content.head)),
+            r"\midrule",
+            *(row(map(cell, entries)) for entries in content.rows),
+            r"\bottomrule",
+            r"\end{tabular}}",
             *([rf"\par\smallskip\footnotesize {notes}"] if notes else []),
             r"\end{table}",
             "",

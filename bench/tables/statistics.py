@@ -1,12 +1,12 @@
-"""What few seeds can tell: intervals, paired comparisons, rankings, and verdicts on published numbers.
+"""What few seeds can tell: intervals, paired differences, and the words for them.
 
-Nothing here makes up an uncertainty: with fewer than two numbers an interval is None. A seed is a
-repetition, not a data set: rankings over blocks take one number per data set and task (Demšar, 2006).
+Nothing here makes up an uncertainty: numbers without a spread, one or many equal ones, have no interval and no test.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import cache
 from numbers import Real
 from typing import NamedTuple
 
@@ -15,7 +15,12 @@ import pandas as pd
 from scipy import stats
 
 Numbers = Sequence[Real] | np.ndarray | pd.Series
-WORDS = ("reproduced", "short", "above", "protocol differs", "not run")
+ROUNDING = 1e-12  # of the largest number that entered a difference: what is less is no spread
+WORDS = ("reproduced", "short", "above", "undecided", "protocol differs", "not run", "source not read")
+RULE = (
+    "Better or worse: the 95 % interval of the paired difference excludes zero. Level: the whole interval lies within "
+    "the smallest difference that matters. Undecided: neither."
+)
 
 
 class Interval(NamedTuple):
@@ -25,115 +30,78 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: Numbers, confidence: float = 0.95) -> Interval | None:
-    """Student's interval of the mean; right for any number of normal values, two included."""
-    values = _finite(values)
-    if len(values) < 2:
+def mean_interval(values: Numbers, confidence: float = 0.95, scale: float = 0.0) -> Interval | None:
+    """Student's interval of the mean; None where nothing but rounding, relative to `scale` or the values, varies.
+
+    Raises:
+        ValueError: a value is not finite.
+    """
+    values = np.asarray(values, dtype=float)
+    if not np.isfinite(values).all():
+        raise ValueError("scores must be finite; leave out the runs that have none, and say how many")
+    if len(values) < 2 or np.ptp(values) <= ROUNDING * max(scale, np.abs(values).max()):
         return None
-    half = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    half = _quantile((1 + confidence) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return Interval(float(values.mean() - half), float(values.mean() + half))
 
 
-def bootstrap_interval(
-    values: Numbers,
-    statistic: Callable = np.mean,
-    confidence: float = 0.95,
-    method: str = "BCa",
-    resamples: int = 9999,
-    seed: int = 0,
-) -> Interval | None:
-    """Bootstrap interval of any statistic of one sample (Efron, 1987, for `method` "BCa"; or "percentile").
-
-    It knows only the values it is given: of normal samples, 95 % intervals of the mean hold the truth for
-    about 83 % of samples of five and 90 % of ten. `statistic` takes `axis`. Equal values give an
-    interval of no width.
-    """
-    values = _finite(values)
-    if len(values) < 2:
-        return None
-    if np.ptp(values) == 0:
-        return Interval(float(values[0]), float(values[0]))
-    found = stats.bootstrap(
-        (values,), statistic, confidence_level=confidence, method=method, n_resamples=resamples, rng=seed
-    ).confidence_interval
-    return Interval(float(found.low), float(found.high))
-
-
-def iqm(values, axis: int = -1):
-    """Interquartile mean: the mean of the middle half (Agarwal et al., 2021); fewer than four lose nothing."""
-    return stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=axis)
-
-
-def probability_of_improvement(x, y, axis: int = -1):
-    """P(X > Y) + ½ P(X = Y) over all pairs of one run of each (Agarwal et al., 2021; Mann & Whitney, 1947)."""
-    x, y = np.moveaxis(np.asarray(x, float), axis, -1), np.moveaxis(np.asarray(y, float), axis, -1)
-    difference = x[..., :, None] - y[..., None, :]
-    return ((difference > 0) + 0.5 * (difference == 0)).mean((-2, -1))
+@cache
+def _quantile(p: float, degrees: int) -> float:
+    return float(stats.t.ppf(p, degrees))
 
 
 def holm(p: Numbers) -> np.ndarray:
     """p-values adjusted for their number by Holm's step-down (1979); NaN stays NaN and does not count."""
-    p = np.asarray(p, dtype=float)
-    adjusted, tested = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = np.array(p, dtype=float)
+    tested = ~np.isnan(adjusted)
+    if tested.any():
+        adjusted[tested] = multipletests(adjusted[tested], method="holm")[1]
     return adjusted
 
 
-def seeds_needed(
-    gap: Real, deviation: Real, power: float = 0.8, alpha: float = 0.05, paired: bool = True
-) -> int | None:
-    """The number of seeds of each method with which a two-sided t-test finds a gap with probability `power`.
+def seeds_needed(gap: Real, deviation: Real, power: float = 0.8, alpha: float = 0.05) -> int | None:
+    """The number of pairs with which a two-sided paired t-test finds a gap with probability `power`.
 
-    `deviation` is that of the differences if paired, of each method's scores if not. Exact, by the
-    noncentral t distribution (Cohen, 1988). None for no gap, or if it takes more than a million.
+    `deviation` is that of the differences. None for no gap or no deviation, or if it takes more than a million.
     """
-    if deviation < 0 or not 0 < alpha < power < 1:
-        raise ValueError("the deviation must not be negative, and 0 < alpha < power < 1")
-    if gap == 0 or not math.isfinite(gap) or not math.isfinite(deviation):
+    from statsmodels.stats.power import TTestPower
+
+    if not (gap and deviation > 0 and math.isfinite(gap / deviation)):
         return None
-    if deviation == 0:
-        return 2
-
-    def found(n: int) -> float:
-        df, scale = (n - 1, n) if paired else (2 * n - 2, n / 2)
-        shift = min(abs(gap) / deviation * math.sqrt(scale), 30.0)  # above, the power is 1 to all digits
-        return float(stats.nct.sf(stats.t.ppf(1 - alpha / 2, df), df, shift))
-
-    high = 2
-    while found(high) < power:
-        high *= 2
-        if high > 1_000_000:
-            return None
-    low = max(high // 2, 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if found(middle) >= power else (middle, high)
-    return high
+    effect = min(abs(gap / deviation), 30.0)  # above, the power of two pairs is 1 to all digits
+    n = bisect_left(range(1_000_001), power, lo=2, key=lambda pairs: TTestPower().power(effect, pairs, alpha))
+    return n if n <= 1_000_000 else None
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Method a against b on the seeds that both have; positive differences are improvements of a.
+class Comparison(NamedTuple):
+    """Method a against b on the seeds that both have; a positive difference, low and high favour a.
 
-    `unpaired` counts the seeds of either that the other lacks or diverged on. `probability` is P(a better
-    than b). `seeds` is the number of pairs that would resolve the observed difference.
+    `unpaired` counts the seeds of either that the other lacks or diverged on. The ends of the 95 % interval and the
+    p-value are NaN where the differences have no spread; `deviation` is their standard deviation.
     """
 
     pairs: int
     unpaired: int
     difference: float
-    interval: Interval | None
-    bootstrap: Interval | None
-    p_t: float
-    p_wilcoxon: float
-    probability: float
-    probability_interval: Interval | None
-    seeds: int | None
+    deviation: float
+    low: float
+    high: float
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of the paired t-test."""
+        t = self.difference / self.deviation * math.sqrt(self.pairs) if self.deviation else math.nan
+        return float(2 * stats.t.sf(abs(t), self.pairs - 1))
+
+    @property
+    def seeds(self) -> int | None:
+        """The number of pairs that would resolve the observed difference."""
+        return seeds_needed(self.difference, self.deviation)
 
 
-def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True, resamples: int = 9999) -> Comparison:
+def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Comparison:
     """Scores of two methods, indexed by seed, paired by seed; NaN is a run without a score.
 
     Raises:
@@ -142,85 +110,54 @@ def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True, resamples
     if not a.index.is_unique or not b.index.is_unique:
         raise ValueError("each seed must have one score")
     both = pd.concat([a, b], axis=1, keys=["a", "b"], join="outer")
-    paired = both.dropna()
-    n = len(paired)
-    if n == 0:
+    paired = both.dropna().astype(float)
+    if paired.empty:
         raise ValueError("the methods share no seed with a score")
-    sign = 1 if higher_is_better else -1
-    x, y = sign * paired["a"].to_numpy(float), sign * paired["b"].to_numpy(float)
-    difference = x - y
-    p_t = p_wilcoxon = math.nan
-    probability_interval = seeds = None
-    if n > 1:
-        constant = np.ptp(difference) == 0
-        p_t = (1.0 if difference[0] == 0 else 0.0) if constant else float(stats.ttest_1samp(difference, 0).pvalue)
-        p_wilcoxon = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
-        # Each method's runs on their own, as rliable does: pairs kept together would meet themselves too often.
-        i, j = np.random.default_rng(0).integers(n, size=(2, resamples, n))
-        found = np.quantile(probability_of_improvement(x[i], y[j]), [0.025, 0.975])
-        probability_interval = Interval(float(found[0]), float(found[1]))
-        seeds = seeds_needed(float(difference.mean()), float(difference.std(ddof=1)))
+    difference = (paired["a"] - paired["b"]).to_numpy() * (1 if higher_is_better else -1)
+    interval = mean_interval(difference, scale=paired.abs().to_numpy().max())
     return Comparison(
-        pairs=n,
-        unpaired=len(both) - n,
+        pairs=len(paired),
+        unpaired=len(both) - len(paired),
         difference=float(difference.mean()),
-        interval=mean_interval(difference),
-        bootstrap=bootstrap_interval(difference, resamples=resamples),
-        p_t=p_t,
-        p_wilcoxon=p_wilcoxon,
-        probability=float(probability_of_improvement(x, y)),
-        probability_interval=probability_interval,
-        seeds=seeds,
+        deviation=float(difference.std(ddof=1)) if interval else 0.0,
+        low=interval.low if interval else math.nan,
+        high=interval.high if interval else math.nan,
     )
 
 
-def comparisons(scores: pd.DataFrame, reference: str, higher_is_better: bool = True) -> pd.DataFrame:
-    """Each method against the reference: a row of `Comparison` per method, with p_t adjusted as `p_holm`.
-
-    `scores` has a row per seed and a column per method, NaN for runs without a score. Methods that
-    share no seed with the reference are left out.
-    """
-    rows = {
-        method: vars(compare(scores[method], scores[reference], higher_is_better))
-        for method in scores.columns
-        if method != reference and len(scores[[method, reference]].dropna())
-    }
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
-    if len(table):
-        table["p_holm"] = holm(table["p_t"])
-    return table
+def word(found: Comparison, margin: float | None) -> str:
+    """What a difference says by `RULE`: "better", "worse", "level" or "undecided"."""
+    if math.isnan(found.low):
+        return "undecided"
+    if margin is not None and max(-found.low, found.high) <= margin:
+        return "level"
+    return "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
 
 
 def verdict(
-    ours: Real | None,
-    interval: Interval | tuple[Real, Real] | None,
+    interval: tuple[Real, Real] | None,
     published: Real,
     published_pm: Real | None = None,
-    *,
-    protocol_matches: bool,
-    ran: bool,
+    margin: Real | None = None,
     higher_is_better: bool = True,
 ) -> str:
-    """One of `WORDS`: what our number says about a published one.
+    """What the 95 % interval of our mean says about a published value, whose band is its ± and the margin wide.
 
-    "reproduced" if our interval and published ± published_pm have a value in common; otherwise "short" if ours
-    is worse, "above" if it is better. Without an interval (one seed) our mean alone must lie within
-    the ±; without a ± the published value alone within our interval. A number that is None
-    or NaN has not been run.
+    "reproduced" if the whole interval lies in the band, "short" or "above" if it lies outside on the worse or the
+    better side, else "undecided", as it is without an interval.
     """
-    if not ran or ours is None or math.isnan(ours):
-        return "not run"
-    if not protocol_matches:
-        return "protocol differs"
-    low, high = interval if interval is not None else (ours, ours)
-    pm = 0.0 if published_pm is None or math.isnan(published_pm) else published_pm
-    if low <= published + pm and published - pm <= high:
+    if interval is None:
+        return "undecided"
+    known = (x for x in (published_pm, margin) if x is not None and not math.isnan(x))
+    (low, high), band = interval, sum(known)
+    if published - band <= low and high <= published + band:
         return "reproduced"
-    return "above" if (ours > published) == higher_is_better else "short"
+    if low > published + band or high < published - band:
+        return "above" if (low > published) == higher_is_better else "short"
+    return "undecided"
 
 
-def _finite(values: Numbers) -> np.ndarray:
-    values = np.asarray(values, dtype=float)
-    if not np.isfinite(values).all():
-        raise ValueError("scores must be finite; leave out the runs that have none, and say how many")
-    return values
+def probability_of_improvement(x: Numbers, y: Numbers) -> float:
+    """P(X > Y) + ½ P(X = Y) over all pairs of one run of each (Mann & Whitney, 1947; Agarwal et al., 2021)."""
+    difference = np.subtract.outer(np.asarray(x, float), np.asarray(y, float))
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())

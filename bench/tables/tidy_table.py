@@ -1,36 +1,94 @@
 """The tidy table, one row for each run and metric: how it is read, and what its rows are called."""
 
+import re
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
+from bench.config import reading
 from bench.config.reading import ConfigError
-from bench.config.schema import Config
+from bench.config.schema import Config, Settings
 from bench.records import result_set
+from bench.tables.metric_names import initial
 
 RUN = ["experiment", "method", "seed"]
 MACHINE = ["device", "machine", "threads"]
+FAMILIES = ("adversarial", "closed form", "sampled", "KL", "control", "other")
+TYPES = {"seed": int, "value": float, "standard_error": float, "n": float, "epoch": float, "seconds": float,
+         "peak_memory_mb": float, "current": bool}  # fmt: skip
 
 
 def read_metrics(path: Path) -> pd.DataFrame:
-    """The tidy table of a result set, a row for each run and metric; `path` is its metrics.csv.
+    """The tidy table of the result set that a metrics.csv is of: a row for each run and measurement.
+
+    A run without measurements has one row, whose metric is NaN; `current` says whether a number is of present code.
 
     Raises:
-        ConfigError: the set is not there, or a file of it is damaged.
+        ConfigError: a file is not there, or not what was written; the message has its line.
     """
+    if not path.exists() or not result_set.place(path.parent, "runs.jsonl").exists():
+        raise ConfigError(f"{path}: not there with runs.jsonl beside it; `latentbench collect` writes both")
     try:
-        rows = list(result_set.tidy(path.parent))
+        table = pd.DataFrame(result_set.tidy(path.parent))
     except result_set.Damaged as error:
         raise ConfigError(str(error)) from None
-    if not rows:
-        raise ConfigError(f"{path.parent}: no result set; expected {', '.join(result_set.FILES)}")
-    return pd.DataFrame(rows)
+    if table.empty:
+        raise ConfigError(f"{path}: no run has left anything yet")
+    return table.astype(TYPES)
+
+
+def line(text: str) -> str:
+    """`text` on one line, without what no file can hold."""
+    plain = str(text).encode("utf-8", "replace").decode()
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", plain).strip()
 
 
 def title(config: Config, name: str, section: str = "methods") -> str:
     """The title of a method or experiment; a row that the config does not have is called by its own name."""
     found = getattr(config, section).get(name) or {}
-    return found.get("title") or name[:1].upper() + name[1:].replace("_", " ")
+    return line(found.get("title") or "") or initial(line(name).replace("_", " "))
+
+
+def short(config: Config, method: str) -> str:
+    """What tables and figures call a method: its `short` in the config, else its title."""
+    return line((config.methods.get(method) or {}).get("short") or "") or title(config, method)
+
+
+def family(config: Config, method: str) -> str:
+    """The family that the config declares for a method, of `FAMILIES`; rows that have no method are controls."""
+    if method not in config.methods:
+        return "control"
+    return (config.methods[method] or {}).get("family") or "other"
+
+
+class _Same(NamedTuple):
+    """A config as a key: itself, and no other that is equal."""
+
+    config: Config
+
+    def __hash__(self) -> int:
+        return id(self.config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.config is other.config
+
+
+def settings(config: Config, experiment: str, method: str) -> Settings | None:
+    """The settings of a cell; None for a row that the config does not have."""
+    return _settings(_Same(config), experiment, method)
+
+
+@lru_cache(10_000)
+def _settings(same: _Same, experiment: str, method: str) -> Settings | None:
+    config = same.config
+    if method not in config.experiments.get(experiment, {}).get("methods", []):
+        return None
+    try:
+        return reading.settings(config, experiment, method)
+    except ConfigError:
+        return None
 
 
 def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
@@ -43,6 +101,11 @@ def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
 def experiments(config: Config, table: pd.DataFrame) -> list[str]:
     """The experiments of the config, then others that the table has."""
     return [*config.experiments, *(e for e in table["experiment"].unique() if e not in config.experiments)]
+
+
+def older(rows: pd.DataFrame) -> int:
+    """How many runs have a number of older code."""
+    return len(rows[~rows["current"].astype(bool)].drop_duplicates(RUN)) if "current" in rows else 0
 
 
 def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:

@@ -14,8 +14,7 @@ from bench.config.reading import ConfigError, changes, trial_name
 from bench.config.schema import TUNING, Config
 from bench.records import collect, whole_files
 from bench.records.freshness import read
-from bench.tables.experiment_tables import anchor
-from bench.tables.formats import Entry, Table, number, spread, table
+from bench.tables.formats import Entry, Table, anchor, number, spread, table
 from bench.tables.formats import seconds as duration
 from bench.tables.metric_names import metric as describe
 from bench.tables.tidy_table import RUN, failure, title

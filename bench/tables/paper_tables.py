@@ -1,0 +1,139 @@
+"""The paper's tables: published systems and ours side by side."""
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+import pandas as pd
+
+from bench.config.schema import Config
+from bench.tables.formats import DASH, Entry, Table, anchor, spread
+from bench.tables.metric_names import initial
+from bench.tables.metric_names import metric as describe
+from bench.tables.published import UNREAD, published
+from bench.tables.tidy_table import settings, short
+
+
+class Paper(NamedTuple):
+    """A table of the paper: its rows in published.csv, our experiments and metrics for it, what it shows."""
+
+    source: str
+    experiments: str
+    metrics: tuple[str, ...]
+    what: str
+
+
+PAPER = {
+    "paper_table_1": Paper(
+        "AAE Table 1",
+        "likelihood*",
+        ("log_likelihood", "log_likelihood_10000000"),
+        "Parzen log-likelihood (nats, higher is better)",
+    ),
+    "paper_table_2": Paper(
+        "AAE Table 2", "semi_supervised*", ("error",), "semi-supervised test error (%, lower is better)"
+    ),
+    "paper_table_3": Paper(
+        "AAE Table 3", "clustering*", ("clustering_error",), "unsupervised clustering error (%, lower is better)"
+    ),
+}
+BESIDE = {"AAE Table 1": ("eVAE Table 2",)}
+
+
+def paper_tables(config: Config, cells: pd.DataFrame, against: pd.DataFrame) -> list[Table]:
+    """The paper's Tables 1 to 3: published systems and ours, the same system in one row, with its verdicts."""
+    return [_paper_table(config, cells, against, name) for name in PAPER]
+
+
+def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, name: str) -> Table:
+    source, pattern, metrics, what = PAPER[name]
+    rows = published()
+    mine = rows[rows["table"].isin([source, *BESIDE.get(source, ())]) & (rows["provenance"] != UNREAD)]
+    columns = list(dict.fromkeys(zip(mine["dataset"], mine["setting"], strict=True)))
+    own = cells[cells["metric"].isin(metrics) & cells["experiment"].map(lambda e: fnmatchcase(e, pattern))]
+    ours = [key for key, group in own.groupby(["experiment", "metric"], sort=False) if group["seeds_finished"].any()]
+    caption = (
+        f"Makhzani et al. (2015), Table {source.rpartition(' ')[2]}: {what}. Published values with their printed ±; "
+        f"ours: mean ± sd over seeds{'' if ours else ', none yet'}. A verdict needs the paper's preset on the paper's "
+        "data set: reproduced, if the 95 % interval of our mean lies within the published ± and the smallest "
+        "difference that matters; short or above, if it lies outside; else undecided."
+    )
+    # Ours beside the published column of the same data and setting; what this result set does not have follows.
+    of = {(r["experiment"], r["metric"]): (r["dataset"], r["setting"]) for _, r in against.iterrows()}
+    beside = [(key, column if (column := of.get(key)) in columns else None) for key in ours]
+    beside += [(None, column) for column in columns if column not in {c for _, c in beside}]
+    heads = []
+    for key, column in beside:
+        heads += [f"{_column(config, *key)}: ours"] if key else []
+        heads += [f"{_dataset(column[0])}, {column[1]}: published"] if column else []
+    table = Table(name, caption, ["System", *heads, "Verdict"])
+
+    def row(method: str, named: str, verdicts: list[str], values: dict) -> list[Entry]:
+        found = [Entry(named)]
+        for key, column in beside:
+            found += [_ours(table, own, key[0], method, key[1])] if key else []
+            found += [_published(table, values.get(column))] if column else []
+        return [*found, Entry(_word(verdicts))]
+
+    systems = {}
+    for system, group in mine.groupby("system", sort=False):
+        method = next((m for m in group["method"] if m), "")
+        said = against[(against["system"] == system) & against["table"].isin(group["table"])]["verdict"]
+        values = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
+        systems[method or f" {system}"] = row(method, system, list(said), values)
+
+    def named(method: str) -> str:
+        return f"{short(config, method)} ({'ours' if method in config.methods else 'control'})"
+
+    run = list(dict.fromkeys(own.loc[own["seeds_finished"] > 0, "method"]))
+    # Ours come first, so that a narrow screen shows them; the other systems follow in the paper's order.
+    table.rows = [systems.pop(m, None) or row(m, named(m), [], {}) for m in run]
+    table.rows += systems.values()
+    return table
+
+
+def _word(verdicts: list[str]) -> str:
+    ran = [v for v in dict.fromkeys(verdicts) if v not in ("not run", "source not read")]
+    return " / ".join(ran) or ("not run" if verdicts else "")
+
+
+def _dataset(name: str | dict) -> str:
+    name = name if isinstance(name, str) else "-".join(name)
+    known = {"mnist": "MNIST", "svhn": "SVHN", "tfd": "TFD", "fashion_mnist": "Fashion-MNIST"}
+    return known.get(name) or initial(name.replace("_", " "))
+
+
+def _column(config: Config, experiment: str, metric: str) -> str:
+    s = settings(config, experiment, next(iter(config.experiments.get(experiment, {}).get("methods", [])), ""))
+    if s is None:
+        return experiment
+    parts = [_dataset(s.dataset)]
+    if s.labels:
+        parts.append(f"{s.labels} labels")
+    if "clustering" in metric:
+        parts += [f"{latent.dim} clusters" for latent in s.latents.values() if latent.head == "categorical"]
+    if "likelihood" in metric:
+        count = int(metric.rpartition("_")[2]) if metric[-1].isdigit() else s.parzen_samples[0]
+        parts.append(f"{count:,} samples")
+    return ", ".join(parts)
+
+
+def _published(table: Table, row: pd.Series | None) -> Entry:
+    if row is None:
+        return Entry("")
+    pm = "" if pd.isna(row["plusminus"]) else f" ± {row['plusminus']:g}"
+    mark = "" if row["provenance"] == "primary" else table.note(f"as quoted by: {row['source']}")
+    return Entry(f"{row['value']}{pm}", value=float(row["value"]), mark=mark)
+
+
+def _ours(table: Table, own: pd.DataFrame, experiment: str, method: str, metric: str) -> Entry:
+    found = own[(own["experiment"] == experiment) & (own["method"] == method) & (own["metric"] == metric)]
+    if found.empty:
+        return Entry("")
+    c = found.iloc[0]
+    mark = table.note(c["note"]) if c["note"] else ""
+    if not c["seeds_finished"]:
+        return Entry(DASH, mark=mark, href=f"#{anchor(experiment, method)}")
+    seeds = f"{c['seeds_finished']} of {c['seeds']} seeds"
+    text = spread(c["mean"], c["sd_over_seeds"], describe(metric).digits)
+    where = f"#{anchor(experiment, method)}"
+    return Entry(text, seeds, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"]))

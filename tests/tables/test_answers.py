@@ -1,0 +1,198 @@
+"""The picture and its sentences: one rule, and every word of it follows from the numbers."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.config.reading import check
+from bench.tables import answers, words
+from bench.tables.experiment_tables import against_reference, summary
+from tests.support.tidy import tidy
+
+LATENTS = {"latents": {"z": {"prior": "gaussian", "dim": 2}}, "decoder": ["z"], "evaluations": ["likelihood"]}
+BASE = np.array([300.0, 310.0, 305.0, 299.0])
+
+
+def config_of(*methods, preset="laptop", **experiments):
+    content = {
+        "name": "tiny", "preset": preset, "seeds": 4, "defaults": {"dataset": "mnist", "epochs": 2},
+        "methods": {m: {"regularizer": "unregularized", "title": m.upper()} for m in methods},
+        "experiments": {e: LATENTS | {"methods": list(methods)} | more for e, more in experiments.items()},
+    }  # fmt: skip
+    return check(content, [("test", content)])
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A question of two measures that count and one that does not."""
+    question = {
+        "title": "Is it?", "challenger": ["mmd"], "reference": "aae", "references_name": "the best adversary",
+        "plain": "ae", "left_out": ["hidden"], "controls": ["k-means"],
+        "measures": [
+            {"experiment": "likelihood", "metric": "log_likelihood", "label": "10k", "counts": False},
+            {"experiment": "likelihood", "metric": "log_likelihood_1000000", "label": "1M"},
+            {"experiment": "classes", "metric": "error", "label": "labels"},
+            {"experiment": "likelihood", "metric": "step_cost", "label": "step", "counts": False},
+        ],
+    }  # fmt: skip
+    content = {"question": question, "presets": {"laptop": "These are few epochs"}}
+    monkeypatch.setattr(answers, "words", lambda: content)
+    for module in ("costs", "experiment_tables"):
+        monkeypatch.setattr(f"bench.tables.{module}.words", lambda: content)
+    return question
+
+
+@pytest.fixture
+def config():
+    return config_of("ae", "aae", "mmd", "hidden", "own", likelihood={}, classes={})
+
+
+def gains(million, error):
+    """A table in which the MMD is ahead of the AAE by so much, with some noise between seeds."""
+    noise = np.array([0.5, -0.4, 0.1, -0.2])
+    return tidy(
+        {
+            ("likelihood", "aae", "log_likelihood_1000000"): BASE,
+            ("likelihood", "mmd", "log_likelihood_1000000"): BASE + million + noise,
+            ("likelihood", "own", "log_likelihood_1000000"): BASE + 20 * noise - 3,
+            ("likelihood", "hidden", "log_likelihood_1000000"): BASE,
+            ("likelihood", "k-means", "log_likelihood_1000000"): BASE + 30 + noise,
+            ("classes", "aae", "error"): [9.0, 8.0, 7.0, 8.5],
+            ("classes", "mmd", "error"): np.array([9.0, 8.0, 7.0, 8.5]) - error + noise / 10,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("million", "error", "said"),
+    [
+        (40, 2, "Yes: MMD is better than AAE on 1M and labels, and worse on nothing that counts."),
+        (-40, -2, "No: AAE is better than MMD on 1M and labels, and worse on nothing that counts."),
+        (40, -2, "It depends on the task: MMD is better than AAE on 1M, and worse on labels."),
+        (0, 0, "It adds nothing: MMD and AAE are level on 1M and labels."),
+    ],
+)
+def test_the_answer_follows_from_the_verdicts(asked, config, million, error, said):
+    assert answers.picture(config, gains(million, error)).answer == said
+
+
+def test_a_cell_is_the_paired_difference_with_its_interval(asked, config):
+    found = answers.picture(config, gains(40, 2))
+    assert [m.label for m in found.measures] == ["1M", "labels"]
+    by_method = {row.method: row for row in found.rows}
+    cell = by_method["mmd"].cells[0]
+    difference = 40 + np.array([0.5, -0.4, 0.1, -0.2])
+    half = 3.18245 * difference.std(ddof=1) / 2
+    assert (cell.difference, cell.low, cell.high) == pytest.approx((40, 40 - half, 40 + half), rel=1e-4)
+    assert (cell.word, cell.seeds, cell.current) == ("better", 4, True)
+    assert cell.mean == pytest.approx(BASE.mean() + 40)
+    assert by_method["mmd"].cells[1].difference == pytest.approx(2)  # fewer errors are an improvement
+    assert by_method["aae"].cells[0].word == "reference"
+    assert by_method["own"].cells[0].word == "undecided"
+    assert by_method["own"].cells[1] is None
+    assert "hidden" not in by_method
+    assert by_method["k-means"].family == "control"
+
+
+def test_one_seed_decides_nothing(asked, config):
+    table = gains(40, 2)
+    found = answers.picture(config, table[table["seed"] == 0])
+    assert {c.word for row in found.rows for c in row.cells if c} == {"reference", "undecided"}
+    assert found.answer == "Undecided: no measure that counts tells MMD from AAE."
+
+
+def test_nothing_measured_is_no_answer(asked, config):
+    table = gains(40, 2)
+    found = answers.picture(config, table[table["method"] == "ae"])
+    assert (found.answer[:16], found.rows) == ("Not answered yet", [])
+    assert answers.text(found)
+
+
+def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
+    table = gains(40, 2)
+    table.loc[(table["method"] == "mmd") & (table["seed"] == 2), "current"] = False
+    found = answers.picture(config, table)
+    assert found.caveat == (
+        "These are few epochs; with 4 seeds 3 of 4 differences are decided (3 after Holm's adjustment) and 0 level; "
+        "2 of 28 runs have numbers of older code."
+    )
+    assert not {row.method: row for row in found.rows}["mmd"].cells[0].current
+    assert re.search(r"\+40 \[.*\] \+\*", answers.text(found))
+
+
+def test_of_several_references_the_best_is_each_measures(asked, config):
+    asked["reference"] = ["aae", "own"]
+    table = gains(40, 2)
+    extra = tidy({("classes", "own", "error"): [1.0, 1.1, 1.2, 1.3]})
+    found = answers.picture(config, pd.concat([table, extra]))
+    assert [m.reference for m in found.measures] == ["aae", "own"]
+    assert found.reference == "the best adversary"
+    assert found.answer.startswith("It depends on the task: MMD is better than the best adversary on 1M, and worse on")
+
+
+def test_the_cost_of_a_step_is_a_multiple_of_the_plain_autoencoders(asked, config):
+    table = tidy({("likelihood", m, "reconstruction"): [1.0] * 4 for m in ("ae", "aae", "mmd")})
+    table["seconds"] = table["method"].map({"ae": 10.0, "aae": 35.0, "mmd": 20.0}) + table["seed"] * 0.1
+    found = answers.picture(config, table)
+    assert [m.label for m in found.measures] == ["step"]
+    by_method = {row.method: row.cells[0] for row in found.rows}
+    assert by_method["aae"].mean == pytest.approx(3.5, rel=0.02)
+    assert by_method["mmd"].difference == pytest.approx(1.5, rel=0.02)
+    assert by_method["mmd"].word == "better"
+
+
+def test_times_of_another_machine_are_no_cost(asked, config):
+    table = tidy({("likelihood", m, "reconstruction"): [1.0] * 4 for m in ("ae", "aae", "mmd")})
+    table["seconds"] = table["method"].map({"ae": 10.0, "aae": 35.0, "mmd": 20.0})
+    slow = (table["method"] == "aae") & (table["seed"] == 3)
+    table.loc[slow, ["machine", "seconds"]] = ["slow", 500.0]
+    assert {row.method: row.cells[0].mean for row in answers.picture(config, table).rows}["aae"] == pytest.approx(3.5)
+
+
+def test_the_text_fits_a_terminal(asked, config):
+    text = answers.text(answers.picture(config, gains(40, 2)))
+    assert max(map(len, text.splitlines())) <= 100
+    assert re.search(r"MMD +\+40 \[\+39, \+41\] \+ +\+2\.0 \[\+1\.9, \+2\.1\] \+", text)
+    assert "- worse" in text
+
+
+def test_ten_methods_and_four_measures_fit_100_columns():
+    digits = answers.Verdict(-258.4, -281.2, -234.9, "worse", 31.4, 3, True)
+    measure = answers.Measure("likelihood", "log_likelihood", "Parzen 10k", "nats", True, "", 4.0, True, "aae")
+    rows = [answers.Row(f"m{i}", "MMD-energy-norm", "sampled", [digits] * 4) for i in range(10)]
+    text = answers.text(answers.Picture("?", "!", ".", "", "AAE", [measure] * 4, rows))
+    assert max(map(len, text.splitlines())) <= 100
+    assert sum("MMD-energy-norm" in line for line in text.splitlines()) == 10
+
+
+def test_a_cell_says_the_same_everywhere():
+    measure = answers.Measure("e", "error", "100 labels", "%", False, "", 0.3, True, "aae")
+    cell = answers.Verdict(-0.02, -0.61, 0.57, "undecided", 4.5, 3, True)
+    assert answers.in_cell(cell, measure) == ("+0.0", "−0.6 to +0.6")
+    assert answers.in_cell(cell._replace(difference=14.4, low=-2.6, high=31.4), measure) == ("+14", "−3 to +31")
+    assert answers.in_cell(cell._replace(low=float("nan"), high=float("nan")), measure) == ("+0.0", "")
+    assert answers.in_cell(cell._replace(word="reference"), measure) == ("4.50", "")
+
+
+def test_each_method_is_held_against_the_reference_with_what_it_would_take(asked, config):
+    table = gains(40, 2)
+    found = against_reference(config, table, summary(config, table))
+    by_name = {(row[0].text, row[1].text): row for row in found.rows}
+    assert by_name["MMD", "Likelihood"][5].text == "better"
+    assert by_name["OWN", "Likelihood"][5].text == "undecided"
+    assert int(by_name["OWN", "Likelihood"][8].text.replace(",", "")) > 4
+    assert ("AAE", "Likelihood") not in by_name
+
+
+def test_the_words_name_what_is_there():
+    """The question's methods and measures are those of the base config."""
+    from bench.config.reading import load
+    from bench.tables.metric_names import metric
+
+    base, q = load(words.SHARE / "config/mnist.yaml"), words.words()["question"]
+    assert {*q["left_out"], *q["challenger"], q["plain"], *np.atleast_1d(q["reference"])} <= {*base.methods}
+    assert all(m["experiment"] in base.experiments for m in q["measures"])
+    assert all(metric(m["metric"]).higher_is_better is not None and metric(m["metric"]).margin for m in q["measures"])
+    assert len(answers.shown_methods(base)) <= 12
