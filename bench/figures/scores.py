@@ -32,7 +32,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     if not shown:
         return [LeftOut("scores", f"{name}: no run has a number yet, so there is nothing to draw.")]
     seeds = int(own.dropna(subset="metric").groupby("method")["seed"].nunique().max())
-    spread = f"{seeds} seeds" if seeds > 1 else "one seed, no spread"
+    if seeds < 2:
+        return []  # the table says it
     n = own.loc[own["split"] == "test", "n"].max()
     on = f"{int(n):,} test images" if pd.notna(n) else "the test images"
     values = {m: scores(table, experiment, m) for m in shown}
@@ -44,7 +45,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
         Drawing(
             "scores",
             "Scores of every seed",
-            f"A mark is a seed ({spread}), measured on {on}; the bar is the mean with its 95 % interval (Student's t), "
+            f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's t), "
             "where two seeds or more give one. An arrow and a number stand for what lies beyond the scale. A dotted "
             "line is the value published for the AAE, where there is one and the scale holds it.",
             f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed.",
