@@ -8,8 +8,7 @@ import pandas as pd
 
 from bench.config.schema import Config, Settings
 from bench.records import result_set
-from bench.tables.published import settings
-from bench.tables.tidy_table import RUN, methods, short
+from bench.tables.tidy_table import RUN, methods, settings, short
 
 
 class Codes(NamedTuple):

@@ -1,4 +1,4 @@
-"""Figures of one quantity over another: losses by epoch, error by weight."""
+"""Learning curves: losses by epoch, from the histories of the runs."""
 
 from functools import partial
 from pathlib import Path
@@ -9,25 +9,20 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bench.config.schema import TUNING, Config
+from bench.config.schema import Config
 from bench.figures.style import DASHES, Drawing, LeftOut, canvas, legend, logarithmic, look
 from bench.records import result_set
-from bench.records.freshness import EVALUATION_SETTINGS
 from bench.tables.answers import shown_methods
-from bench.tables.metric_names import metric as describe
-from bench.tables.published import settings
 from bench.tables.tidy_table import RUN, methods, short, title
 
 POINTS = 200  # of a learning curve
 LINES = 10  # of learning curves in a panel; more cannot be told apart
 LABELS = {"reconstruction": "reconstruction, ½ squared error", "classification": "cross-entropy, nats"}
-OTHERWISE_EQUAL = {"weight", *EVALUATION_SETTINGS}  # in these the runs of a weight sweep may differ
 
 
 def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
-    """The curves of an experiment."""
-    name = title(config, experiment, "experiments")
-    return [learning(config, table, experiment, folder, name), *weights(config, table, experiment, name)]
+    """The learning curves of an experiment."""
+    return [learning(config, table, experiment, folder, title(config, experiment, "experiments"))]
 
 
 def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -48,9 +43,10 @@ def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path,
     own = table[(table["experiment"] == experiment) & table["method"].isin(ordered)]
     history = histories(own, folder)
     terms = [t for t in LABELS if t in history and history[t].notna().any()]
-    if not terms or experiment == TUNING:
+    ordered = [m for m in ordered if m in set(history.get("method", ()))]
+    if not terms:
         return LeftOut("learning", f"{name}: no training history is there, so there are no learning curves.")
-    some = "" if len(ordered) == len(methods(config, table, experiment)) else f" Shown are {len(ordered)} methods."
+    some = "" if len(ordered) < LINES else f" Shown are {len(ordered)} methods."
     return Drawing(
         "learning",
         "Learning curves",
@@ -79,58 +75,4 @@ def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, st
         handles = {h.get_label(): h for h in ax.get_legend().legend_handles}
         ax.get_legend().remove()
     legend(figure, handles.values(), handles.keys())
-    return figure
-
-
-def with_defaults(config: Config, table: pd.DataFrame, experiment: str) -> pd.DataFrame:
-    """The rows of an experiment; of the tuning, those of the defaults too, on the seeds of the trials."""
-    own = table[table["experiment"] == experiment]
-    if config.tuning is None or experiment != TUNING:
-        return own
-    default = table[(table["experiment"] == config.tuning.experiment) & table["method"].isin(config.tuning.trials)]
-    return pd.concat([default[default["seed"].isin(own["seed"])], own])
-
-
-def weights(config: Config, table: pd.DataFrame, experiment: str, name: str) -> list[Drawing]:
-    """The figure of the methods that were run with three weights or more, where there are such."""
-    own = with_defaults(config, table, experiment)
-    referee = next((m for m in own["metric"].dropna().unique() if describe(m).group == "referee"), None)
-    rows = []
-    for (within, method), _ in own.groupby(["experiment", "method"], sort=False):
-        if s := settings(config, within, method):
-            rows.append({"method": method, "like": s.model_dump_json(exclude=OTHERWISE_EQUAL), "weight": s.weight})
-    frame = pd.DataFrame(rows, columns=["method", "like", "weight"])
-    frame = frame[frame.groupby("like")["weight"].transform("nunique") > 2]
-    means = own.pivot_table(index="method", columns="metric", values="value")
-    if frame.empty or referee is None or "reconstruction" not in means:
-        return []
-    frame = frame.join(means[["reconstruction", referee]], on="method").dropna()
-    # A trial is named after the method that it tries.
-    bases = {like: min(group, key=len) for like, group in frame.groupby("like")["method"]}
-    return [
-        Drawing(
-            "weights",
-            "Reconstruction against prior mismatch, by weight",
-            "Each line is one method under several weights, which are written beside its marks; means over "
-            "seeds, test images. Lower left is better.",
-            f"{name}: reconstruction error against {describe(referee).label}, a line for each method.",
-            partial(weight_figure, frame, referee, bases, config),
-        )
-    ]
-
-
-def weight_figure(frame: pd.DataFrame, referee: str, bases: dict[str, str], config: Config) -> Figure:
-    """A line for each method, a mark for each weight."""
-    figure, [ax] = canvas(6.0, 3.4)
-    for like, group in frame.groupby("like", sort=False):
-        group, own = group.sort_values("weight"), look(config, bases[like])
-        ax.plot(group[referee], group["reconstruction"], marker=own.marker, color=own.color,
-                label=short(config, bases[like]))  # fmt: skip
-        for _, row in group.iterrows():
-            ax.annotate(f"{row['weight']:g}", (row[referee], row["reconstruction"]), fontsize=7,
-                        xytext=(4, 4), textcoords="offset points")  # fmt: skip
-    logarithmic(ax.xaxis, frame[referee].to_numpy())
-    ax.set_xlabel(f"prior mismatch: {describe(referee).label}")
-    ax.set_ylabel("reconstruction, ½ squared error an image")
-    legend(figure)
     return figure

@@ -18,6 +18,7 @@ from bench.tables.metric_names import order
 from bench.tables.published import published_of
 from bench.tables.statistics import mean_interval
 from bench.tables.tidy_table import methods, scores, short, title
+from bench.tables.words import words
 
 PANELS = 3
 FAR = 2.0  # interquartile ranges beyond the quartiles, from where on a mean is not let into the scale
@@ -40,14 +41,14 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     means = values[shown[0]].mean() * (-1 if describe(shown[0]).higher_is_better else 1)
     ordered = sorted(methods(config, table, experiment), key=lambda m: means.get(m, math.inf))
     ordered = [m for m in ordered if any(m in v and v[m].notna().any() for v in values.values())]
-    published = {m: published_of(config, experiment, m) for m in shown}
+    published = {m: published_of(config, experiment, m, words()["question"]["reference"]) for m in shown}
     return [
         Drawing(
             "scores",
             "Scores of every seed",
-            f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's t), "
-            "where two seeds or more give one. An arrow and a number stand for what lies beyond the scale. A dotted "
-            "line is the value published for the AAE, where there is one and the scale holds it.",
+            f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval "
+            "(Student's t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; "
+            "a dotted line for the value published for the reference, where there is one and the scale holds it.",
             f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed.",
             partial(
                 score_figure,

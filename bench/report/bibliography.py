@@ -16,7 +16,7 @@ from bench.config.reading import ConfigError
 from bench.config.schema import Config
 from bench.data.sources import NAMES
 from bench.report.declarations import Unreadable, declaration
-from bench.tables import published
+from bench.tables.tidy_table import settings
 
 REFERENCES = ROOT / "regularizers/references.bib"
 # Where the numbers of an evaluation are defined or criticised.
@@ -51,7 +51,7 @@ def known(config: Config) -> dict[str, Entry]:
 
 
 def _regularizers(config: Config) -> list[str]:
-    used = (published.settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
+    used = (settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
     return list(dict.fromkeys(s.regularizer for s in used if s))
 
 
@@ -80,7 +80,7 @@ def keys(config: Config) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"The suite's experiments": list(SUITE)}
     for experiment, content in config.experiments.items():
         for method in content["methods"]:
-            s = published.settings(config, experiment, method)
+            s = settings(config, experiment, method)
             if s is None:
                 continue
             found.setdefault(f"Data set {s.dataset}", list(NAMES[s.dataset].cite))

@@ -11,8 +11,7 @@ from bench.records.freshness import read
 from bench.tables.formats import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
-from bench.tables.published import settings
-from bench.tables.tidy_table import RUN, failure, read_metrics, title
+from bench.tables.tidy_table import RUN, failure, read_metrics, settings, title
 
 FACTS = {
     "run": "run", "status": "status", "seconds": "training", "device": "device", "machine": "machine",

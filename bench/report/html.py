@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.tables.answers import Measure, Row, Verdict, in_cell
-from bench.tables.formats import number
+from bench.tables.formats import Entry, number
 from bench.tables.metric_names import metric as describe
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +27,7 @@ def environment() -> Environment:
         keep_trailing_newline=True,
     )
     found.filters |= {
-        "minus": minus, "link": link, "slug": slug, "in_families": in_families, "told": told,
+        "minus": minus, "link": link, "method_of": method_of, "slug": slug, "in_families": in_families, "told": told,
     }  # fmt: skip
     found.globals |= {"reference": reference, "in_cell": in_cell}
     return found
@@ -44,6 +44,12 @@ def link(href: str, root: str) -> str:
     if kind == "cell" and len(rest) == 2:
         return f"{root}experiments/{rest[0]}.html#cell-{rest[1]}"
     return f"{root}experiments/{href.removeprefix('#')}.html"
+
+
+def method_of(row: list[Entry]) -> str:
+    """The method that a row of a table is about: the one that its first cell leads to; empty if none does."""
+    found = (re.fullmatch(r"#cell-[^-]*-(.+)", entry.href) for entry in row)
+    return next((match[1] for match in found if match), "")
 
 
 def slug(text: str) -> str:

@@ -2,23 +2,35 @@
 
 import pandas as pd
 
-from bench.config.schema import TUNING, Config, Settings
+from bench.config.schema import Config, Settings
 from bench.report.declarations import Unreadable, declaration
 from bench.report.formulas import to_html
 from bench.tables.answers import headline
 from bench.tables.formats import Entry, Table, spread, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.published import settings
-from bench.tables.tidy_table import RUN, experiments, failure, family, methods, scores, short, title
+from bench.tables.tidy_table import RUN, experiments, failure, family, methods, scores, settings, short, title
 
 
 def used_by(config: Config, method: str) -> dict[str, Settings]:
-    """The settings of a method by experiment, trials left out."""
-    found = {e: settings(config, e, method) for e in config.experiments if e != TUNING}
+    """The settings of a method by experiment."""
+    found = {e: settings(config, e, method) for e in config.experiments}
     return {e: s for e, s in found.items() if s is not None}
 
 
-def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, method: str) -> dict:
+Headlines = dict[str, tuple[str, pd.Series]]  # by experiment: its first metric, and each method's mean of it
+
+
+def headlines(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> Headlines:
+    """The first metric of each experiment that has one, and the means of the methods that have a number."""
+    found = {}
+    for experiment in experiments(config, rows):
+        if metric := headline(cells, experiment):
+            means = scores(rows, experiment, metric).mean().dropna()
+            found[experiment] = metric, means[[m for m in methods(config, rows, experiment) if m in means]]
+    return found
+
+
+def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlines, method: str) -> dict:
     """All that the page of a method shows; a plug-in that cannot be read costs what only it could say."""
     used = used_by(config, method)
     regularizer = next(iter(used.values())).regularizer
@@ -41,7 +53,7 @@ def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, method: str) -
         found["unreadable"] = str(error)
     return found | {
         "settings": _settings(defaults, used, method),
-        "numbers": _numbers(config, rows, cells, method),
+        "numbers": _numbers(config, cells, known, method),
         "failures": _failures(rows, method),
     }
 
@@ -66,18 +78,17 @@ def _values(by_experiment: dict[str, object]) -> str:
     return "; ".join(f"{v} ({e})" for e, v in zip(by_experiment, values, strict=True))
 
 
-def _numbers(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, method: str) -> Table:
+def _numbers(config: Config, cells: pd.DataFrame, known: Headlines, method: str) -> Table:
     """Its mean and rank on each experiment's first metric."""
-    found = []
-    for experiment in experiments(config, rows):
-        metric = headline(cells, experiment)
-        own = cells[(cells["experiment"] == experiment) & (cells["metric"] == metric) & (cells["method"] == method)]
-        if experiment == TUNING or own.empty or not metric:
+    own, found = cells[cells["method"] == method], []
+    for experiment, (metric, means) in known.items():
+        of = own[(own["experiment"] == experiment) & (own["metric"] == metric)]
+        if of.empty:
             continue
-        m, c = describe(metric), own.iloc[0]
-        means = scores(rows, experiment, metric).mean() * (1 if m.higher_is_better else -1)
-        means = means[[n for n in methods(config, rows, experiment) if n in config.methods and n in means]].dropna()
-        place = int(means.rank(ascending=False, method="min")[method]) if method in means else None
+        m, c = describe(metric), of.iloc[0]
+        means = means.filter(list(config.methods))
+        places = means.rank(ascending=not m.higher_is_better, method="min")
+        place = int(places[method]) if method in means else None
         where = f"#cell-{experiment}-{method}"
         text = spread(c["mean"], c["sd_over_seeds"], m.digits) if c["seeds_finished"] else "–"
         found.append(

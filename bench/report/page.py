@@ -14,27 +14,28 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from bench.config.schema import TUNING, Config
+from bench.config.schema import Config
 from bench.figures import drawing
 from bench.records import whole_files
 from bench.records.freshness import read
 from bench.report import bibliography, checklist, experiments, explain, explorer, html, measurements, methods
 from bench.report import overall_tables as overall
-from bench.tables import answers, experiment_tables, tuning
+from bench.tables import answers, experiment_tables, files, tuning
 from bench.tables.formats import Entry, Table, entry, spread, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.published import PAPER, against_published
+from bench.tables.paper_tables import PAPER
+from bench.tables.published import against_published
 from bench.tables.tidy_table import experiments as experiments_of
 from bench.tables.tidy_table import family, read_metrics, short, title
+from bench.tables.words import words
 
 ASSETS = Path(__file__).parent / "assets"
-EVIDENCE = {
-    "quick": "The quick preset trains small networks on scikit-learn's digits. It shows that the suite works; it is no "
-    "evidence about MNIST or the paper.",
-    "smoke": "The smoke preset only shows that every part runs. Its numbers mean nothing.",
+HEADINGS = {
+    "reference": "Against the reference: differences and seeds needed",
+    "mismatch": "Mismatch of codes and prior",
+    "details": "Details: bandwidths, probes, model size",
+    "cost": "Cost",
 }
-HEADINGS = {"against": "Against the reference, and the seeds it would take", "mismatch": "Mismatch of codes and prior",
-            "details": "Details: bandwidths, probes, model size", "cost": "Cost"}  # fmt: skip
 
 
 def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats: Sequence[str] = ("png",)) -> str:
@@ -71,7 +72,7 @@ class Page:
         self.config, self.rows, self.folder, self.path, self.source = config, rows, folder, path, metrics
         self.left_out: list[str] = []
         self.cells = experiment_tables.summary(config, rows)
-        self.written = experiment_tables.write_tables(config, rows, self.cells, folder / "tables")
+        self.written = files.write_tables(config, rows, self.cells, folder / "tables")
         self.picture = self.attempt("the picture", answers.picture, config, rows)
         self.experiments = experiments_of(config, rows)
         used = [m for m in config.methods if methods.used_by(config, m)]
@@ -79,6 +80,7 @@ class Page:
         order = list(dict.fromkeys(x["family"] for x in self.methods))
         self.methods.sort(key=lambda x: order.index(x["family"]))
         self.known = self.attempt("the bibliography", bibliography.known, config) or {}
+        self.headlines = methods.headlines(config, rows, self.cells)
         self.templates = html.environment()
 
     def attempt(self, what: str, make: Callable, *arguments: Any) -> Any:
@@ -115,8 +117,8 @@ class Page:
             "current": lambda name: Markup(' aria-current="page"') if name == here else "",
             "experiments": [{"id": e, "title": title(self.config, e, "experiments")} for e in self.experiments],
             "methods": self.methods,
-            "families": {x["short"]: x["family"] for x in self.methods},
-            "first": [short(self.config, m) for m in answers.shown_methods(self.config)],
+            "families": {x["id"]: x["family"] for x in self.methods},
+            "first": answers.shown_methods(self.config),
             "files": list(self.written),
             "metrics": self.source.as_posix(),
             "config_path": self.path,
@@ -129,42 +131,39 @@ class Page:
 
     def index(self) -> None:
         """The first page: question, answer, caveat, picture."""
-        p, q = self.picture, answers.words()["question"]
-        cautions = [EVIDENCE[self.config.preset]] if self.config.preset in EVIDENCE else []
-        older = int((~self.rows["current"].astype(bool)).sum()) if "current" in self.rows else 0
-        if older:
-            what = "All" if older == len(self.rows) else f"{older:,} of {len(self.rows):,}"
-            cautions.append(f"{what} numbers are of older code.")
+        p = self.picture
         self.render(
             "index.html",
             "index",
             "index",
-            question=p.question if p else q["title"],
+            question=p.question if p else words()["question"]["title"],
             answer=p.answer if p else "Not answered yet.",
-            caveat=" ".join([*([p.caveat] if p and p.caveat else []), *cautions]),
+            caveat=p.caveat if p else "",
             picture=p if p and p.rows else None,
             overview=self.overview(),
         )
 
     def overview(self) -> Table:
         """A row for each experiment: its first measure, the best mean, the reference's."""
-        reference, found = answers.words()["question"]["reference"], []
+        found = []
         for experiment in self.experiments:
-            metric = answers.headline(self.cells, experiment)
-            own = self.cells[(self.cells["experiment"] == experiment) & (self.cells["metric"] == metric)]
-            own = own[own["method"].isin(self.config.methods) & (own["seeds_finished"] > 0)]
             row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
-            if own.empty or experiment == TUNING:
+            metric, means = self.headlines.get(experiment, ("", pd.Series(dtype=float)))
+            means, m = means.filter(list(self.config.methods)), describe(metric)
+            if means.empty:
                 found.append([*row, "–", "–", "–", "–", "–"])
                 continue
-            m = describe(metric)
-            best = own.loc[own["mean"].idxmax() if m.higher_is_better else own["mean"].idxmin()]
-            mine = own[own["method"] == reference]
-            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", short(self.config, best["method"])]
-            row += [self._mean(best, m.digits), self._mean(mine.iloc[0], m.digits) if len(mine) else entry(None)]
-            found.append([*row, entry(len(own))])
-        name = answers.words()["question"]["reference_name"]
-        head = ["Experiment", "First measure", "Best mean", "its mean ± sd", f"{name}'s", "Methods"]
+            reference = answers.references(
+                words()["question"]["reference"], means.to_frame().T, bool(m.higher_is_better)
+            )
+            own = self.cells[(self.cells["experiment"] == experiment) & (self.cells["metric"] == metric)]
+            own = own.set_index("method", drop=False)
+            best = means.idxmax() if m.higher_is_better else means.idxmin()
+            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", short(self.config, best)]
+            row += [self._mean(own.loc[k], m.digits) if k else entry(None) for k in (best, reference)]
+            found.append([*row, entry(len(means))])
+        name = self.picture.reference if self.picture else "reference"
+        head = ["Experiment", "First measure", "Best mean", "its mean ± sd", name, "Methods"]
         return table("overview", "The experiments, by their first measure.", head, found)
 
     def _mean(self, cell: pd.Series, digits: int) -> Entry:
@@ -192,7 +191,7 @@ class Page:
             "how",
             rule=self.picture.rule if self.picture else "",
             checklist=checklist.checklist(self.config, self.rows),
-            deviations=answers.words()["deviations"],
+            deviations=words()["deviations"],
             failures=overall.failures(self.config, self.rows),
             trials=self.attempt("the trials", self.trials) or [],
             provenance=overall.provenance(self.rows),
@@ -206,7 +205,7 @@ class Page:
 
     def trials(self) -> list[Table]:
         """What the config's tuning found: default and tuned, sensitivity, the ledger, which is a file too."""
-        if self.config.tuning is None or TUNING not in self.config.experiments:
+        if self.config.tuning is None:
             return []
         frame = tuning.ledger(self.config, self.rows)
         text = frame.to_csv(index=False, lineterminator="\n")
@@ -215,7 +214,7 @@ class Page:
 
     def method(self, name: str) -> None:
         """The page of a method."""
-        found = self.attempt(f"method {name}", methods.view, self.config, self.rows, self.cells, name)
+        found = self.attempt(f"method {name}", methods.view, self.config, self.rows, self.cells, self.headlines, name)
         if found is not None:
             found["references"] = self.works(found["cites"])
         self.render(f"methods/{name}.html", "method", f"method-{name}", x=found)

@@ -40,7 +40,7 @@ for (const tools of document.querySelectorAll(".tools")) {
       shown += hit;
     }
     status.textContent = shown < rows.length ? `${shown} of ${rows.length} rows` : "";
-    for (const box of boxes) for (const row of table.rows) row.cells[box.dataset.column].classList.toggle("off", !box.checked);
+    for (const box of boxes) for (const row of table.rows) if (row.cells[box.dataset.column]) row.cells[box.dataset.column].classList.toggle("off", !box.checked);
   };
   words.addEventListener("input", update);
   if (family) family.addEventListener("change", update);
