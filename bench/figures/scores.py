@@ -20,7 +20,7 @@ from bench.tables.statistics import mean_interval
 from bench.tables.tidy_table import methods, scores, short, title
 from bench.tables.words import words
 
-PANELS = 3
+PANELS = 2  # where the picture of the answer has no measure of the experiment
 FAR = 2.0  # interquartile ranges beyond the quartiles, from where on a mean is not let into the scale
 
 
@@ -28,8 +28,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     """The scores by seed of an experiment, by its first metrics."""
     own, name = table[table["experiment"] == experiment], title(config, experiment, "experiments")
     directed = [m for m in own["metric"].dropna().unique() if describe(m).higher_is_better is not None]
-    wanted = shown_measures(experiment)
-    shown = sorted((m for m in directed if not describe(m).group), key=lambda m: (m not in wanted, order(m)))[:PANELS]
+    directed = sorted((m for m in directed if not describe(m).group), key=order)
+    shown = [m for m in shown_measures(experiment) if m in directed] or directed[:PANELS]
     if not shown:
         return [LeftOut("scores", f"{name}: no run has a number yet, so there is nothing to draw.")]
     seeds = int(own.dropna(subset="metric").groupby("method")["seed"].nunique().max())
@@ -47,8 +47,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
             "scores",
             "Scores of every seed",
             f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval "
-            "(Student's t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; "
-            "a dotted line for the value published for the reference, where there is one and the scale holds it.",
+            "(Student's t), where two seeds or more give one. An arrow and a number stand for what lies beyond the "
+            "scale; a dotted line for the value published for the reference, if there is one and the scale holds it.",
             f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed.",
             partial(
                 score_figure,

@@ -118,7 +118,7 @@ def _measured(value: float, digits: int) -> Entry:
 
 def fact_table(runs: pd.DataFrame) -> Table:
     """Where the numbers of a cell come from, a column for each seed."""
-    rows = [[FACTS[f], *(fact(f, r[f]) for _, r in runs.iterrows())] for f in runs.columns if f in FACTS]
+    rows = [[FACTS[f], *(fact(f, value) for value in runs[f])] for f in runs.columns if f in FACTS]
     return table("facts", "Where they come from.", ["", *(f"seed {s}" for s in runs.index)], rows)
 
 
