@@ -24,7 +24,6 @@ CAPTIONS = {
         "Test images under every class",
         "Each row begins with a test image; then its own style under every class or cluster in order.",
     ),
-    "styles": ("Style grid", "Each row is one style, drawn from its prior, under every class or cluster in order."),
     "manifold": (
         "Manifold",
         "Decoded points of the plane that the decoder reads, at equal steps of probability (2.5 to 97.5 %).",
@@ -48,10 +47,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
                 f"{name}: samples of {', '.join(c.name for c in having)}.", partial(strips, having, shape),
             )
         )  # fmt: skip
-    # What relabelled images show, a grid of styles shows again.
-    for kind in ("relabelled" if any("relabelled" in c.arrays for c in found) else "styles", "manifold"):
+    for kind, (heading, caption) in CAPTIONS.items():
         if having := [c for c in found if kind in c.arrays]:
-            heading, caption = CAPTIONS[kind]
             alt = f"{name}, {heading.lower()}: {', '.join(c.name for c in having)}."
             draw = partial(panels, having, kind, shape)
             items.append(Drawing(kind, heading, f"{caption} {seeds(having)}", alt, draw))
@@ -65,7 +62,7 @@ def columns(kind: str, s: Settings, n: int) -> int:
     if kind == "manifold":
         return math.isqrt(n)
     heads = [s.latents[name].dim for name in s.decoder if name != "label" and s.latents[name].head == "categorical"]
-    return (heads[0] if heads else NAMES[s.dataset].classes) + (kind == "relabelled")
+    return 1 + (heads[0] if heads else NAMES[s.dataset].classes)  # the test image, then it under each
 
 
 def montage(images: UInt8[np.ndarray, "n pixels"], shape: tuple, across: int) -> UInt8[np.ndarray, "h w 3"]:
