@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.figures.style import DPI, FAMILIES, own_style, save
+from bench.figures.style import DPI, FAMILIES, cut, own_style, save
 from bench.records.freshness import read
 from bench.tables.answers import Picture, Verdict, in_cell, picture
 from bench.tables.tidy_table import read_metrics
@@ -82,7 +82,7 @@ def draw(found: Picture, theme: Theme) -> Figure:
         look = FAMILIES.get(family, FAMILIES["other"])
         for row in own:
             ax.plot(0.14, top + HIGH / 2, look.marker, color=theme.shade(look.color), markersize=5)
-            ax.text(0.28, top + HIGH / 2, row.short, va="center", fontsize=9, color=theme.ink)
+            ax.text(0.28, top + HIGH / 2, cut(row.short), va="center", fontsize=9, color=theme.ink)
             for i, cell in enumerate(row.cells):
                 if cell is not None:
                     _cell(ax, NAMES + WIDE * i, top, cell, *in_cell(cell, measures[i]), theme)

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bench.config.schema import Config, Settings
+from bench.figures.style import label
 from bench.records import result_set
-from bench.tables.tidy_table import RUN, methods, settings, short
+from bench.tables.tidy_table import RUN, methods, settings
 
 
 class Codes(NamedTuple):
@@ -36,9 +37,9 @@ def load(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> 
             continue
         run = finished.iloc[0]
         if arrays := result_set.arrays(folder, str(run["run"])):
-            found.append(Codes(method, short(config, method), int(run["seed"]), arrays, s))
+            found.append(Codes(method, label(config, method), int(run["seed"]), arrays, s))
         else:
-            missing.append(short(config, method))
+            missing.append(label(config, method))
     return found, missing
 
 

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.config.schema import Config
-from bench.figures.style import DASHES, Drawing, LeftOut, canvas, legend, logarithmic, look
+from bench.figures.style import DASHES, Drawing, LeftOut, canvas, label, legend, logarithmic, look
 from bench.records import result_set
 from bench.tables.answers import shown_methods
-from bench.tables.tidy_table import RUN, methods, short, title
+from bench.tables.tidy_table import RUN, methods, title
 
 POINTS = 200  # of a learning curve
 LINES = 10  # of learning curves in a panel; more cannot be told apart
@@ -53,7 +53,7 @@ def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path,
         "Training losses by epoch, averaged over its batches: the mean over seeds and, shaded, their range. The "
         f"penalties themselves are on no common scale, and not drawn.{some}",
         f"{name}: {' and '.join(terms)} loss by epoch, a line for each method.",
-        partial(learning_figure, history, terms, {m: short(config, m) for m in ordered}, config),
+        partial(learning_figure, history, terms, {m: label(config, m) for m in ordered}, config),
     )
 
 
@@ -71,7 +71,7 @@ def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, st
         )  # fmt: skip
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_ylabel(LABELS[term])
-        logarithmic(ax.yaxis, history[term].dropna().to_numpy())
+        logarithmic(ax.yaxis, history[term].dropna())
         handles = {h.get_label(): h for h in ax.get_legend().legend_handles}
         ax.get_legend().remove()
     legend(figure, handles.values(), handles.keys())

@@ -10,14 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.config.schema import Config
-from bench.figures.style import Drawing, LeftOut, Look, canvas, look
+from bench.figures.style import Drawing, LeftOut, Look, canvas, label, look
 from bench.tables.answers import shown_measures
 from bench.tables.experiment_tables import heading
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
 from bench.tables.published import published_of
 from bench.tables.statistics import mean_interval
-from bench.tables.tidy_table import methods, scores, short, title
+from bench.tables.tidy_table import methods, scores, title
 from bench.tables.words import words
 
 PANELS = 2  # where the picture of the answer has no measure of the experiment
@@ -53,7 +53,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
             partial(
                 score_figure,
                 values,
-                {m: short(config, m) for m in ordered},
+                {m: label(config, m) for m in ordered},
                 {m: look(config, m) for m in ordered},
                 published,
             ),

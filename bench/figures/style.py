@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
+import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.tables.tidy_table import family
+from bench.tables.tidy_table import family, short
 
 STYLE = {
     "font.size": 9,
@@ -31,6 +32,7 @@ STYLE = {
     "svg.hashsalt": "latentbench",
 }
 DPI = 110
+LONGEST = 26  # characters of a name
 METADATA = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
@@ -74,6 +76,16 @@ class LeftOut(NamedTuple):
     why: str
 
 
+def label(config: Config, method: str) -> str:
+    """What a figure calls a method: its short name, cut where a figure has no room for more."""
+    return cut(short(config, method))
+
+
+def cut(text: str) -> str:
+    """`text`, or its beginning if it is longer than a figure can hold."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
 def look(config: Config, method: str) -> Look:
     """The look of a method: its family's, whatever else is in the figure."""
     return FAMILIES.get(family(config, method), FAMILIES["other"])
@@ -103,14 +115,14 @@ def legend(figure: Figure, *entries, **options) -> None:
     figure.set_size_inches(width, max(height, found.get_window_extent().height / figure.dpi + 0.1))
 
 
-def logarithmic(axis: Axis, values: Sequence[float]) -> None:
+def logarithmic(axis: Axis, values: pd.Series) -> None:
     """A logarithmic scale with plain numbers, where the values span more than a factor of three."""
-    if len(values) == 0 or min(values) <= 0 or max(values) <= 3 * min(values):
+    if values.empty or values.min() <= 0 or values.max() <= 3 * values.min():
         return
     (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     # Two powers of ten at least are labelled by themselves; else the marks between them must be.
-    wide = max(values) > 100 * min(values)
+    wide = values.max() > 100 * values.min()
     axis.set_minor_formatter(NullFormatter() if wide else FuncFormatter(_few))
 
 

@@ -21,6 +21,7 @@ SHOWN = (
     "config/report.yaml",
     "config/published.csv",
     "bench/report/templates/*",
+    "bench/report/assets/*",
     "regularizers/*.bib",
     "results/performance/*.json",
 )

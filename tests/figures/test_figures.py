@@ -80,7 +80,8 @@ def test_a_users_own_settings_change_no_byte(drawn, tmp_path, backend):
         "text.usetex: True\nfont.size: 25\nfont.family: serif\naxes.facecolor: pink\n"
     )
     program = (
-        "import sys; from pathlib import Path; from bench.config.reading import load; from bench.figures import drawing;"
+        "import sys; from pathlib import Path; from bench.figures import drawing;"
+        "from bench.config.reading import load;"
         "from bench.tables.tidy_table import read_metrics; config, source, output = map(Path, sys.argv[1:]);"
         "drawing.make(load(config), read_metrics(source / 'metrics.csv'), 'style', source, output)"
     )
