@@ -60,13 +60,12 @@ def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path,
 def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, str], config: Config) -> Figure:
     """A panel for each loss, a line for each method, a band from the lowest to the highest seed."""
     figure, axes = canvas(3.7 * len(terms) + 1.7, 3.0, 1, len(terms))
-    history = history.assign(method=history["method"].map(names)).reset_index(drop=True)
-    colors = {label: look(config, method).color for method, label in names.items()}
-    turns = {label: list(colors.values())[:i].count(color) for i, (label, color) in enumerate(colors.items())}
+    history, colors = history.reset_index(drop=True), {method: look(config, method).color for method in names}
+    turns = {method: list(colors.values())[:i].count(color) for i, (method, color) in enumerate(colors.items())}
     for ax, term in zip(axes, terms, strict=True):
         sns.lineplot(
             history.dropna(subset=term), x="epoch", y=term, hue="method", palette=colors, hue_order=list(colors),
-            style="method", dashes={label: DASHES[turn % len(DASHES)] for label, turn in turns.items()},
+            style="method", dashes={method: DASHES[turn % len(DASHES)] for method, turn in turns.items()},
             errorbar=("pi", 100), ax=ax, linewidth=1.3, err_kws={"alpha": 0.12, "linewidth": 0},
         )  # fmt: skip
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -74,5 +73,5 @@ def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, st
         logarithmic(ax.yaxis, history[term].dropna())
         handles = {h.get_label(): h for h in ax.get_legend().legend_handles}
         ax.get_legend().remove()
-    legend(figure, handles.values(), handles.keys())
+    legend(figure, list(handles.values()), [names[method] for method in handles])
     return figure

@@ -23,7 +23,6 @@ SHOWN = (
     "bench/report/templates/*",
     "bench/report/assets/*",
     "regularizers/*.bib",
-    "results/performance/*.json",
 )
 
 

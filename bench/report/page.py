@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bench.config.schema import Config
 from bench.figures import drawing
 from bench.records import whole_files
 from bench.records.freshness import read
-from bench.report import bibliography, checklist, experiments, explain, explorer, html, measurements, methods
+from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
 from bench.report import overall_tables as overall
 from bench.tables import answers, experiment_tables, files, tuning
 from bench.tables.formats import Entry, Table, entry, spread, table
@@ -98,18 +99,18 @@ class Page:
         source = self.source.parent
         with drawing.making(self.config, self.rows, source, self.folder / "figures", jobs, formats) as drawn:
             shutil.copytree(ASSETS, self.folder / "assets")
-            whole_files.write(self.folder / "assets/data.js", explorer.data(self.config, self.rows, self.path))
-            self.index()
-            self.paper()
-            self.how()
-            self.render("explore.html", "explore", "explore")
-            for method in self.methods:
-                self.method(method["id"])
+            data = self.attempt("the explorer's data", explorer.data, self.config, self.rows, self.path)
+            whole_files.write(self.folder / "assets/data.js", data or "")
+            for name, content in (("index", self.index), ("paper", self.paper), ("how", self.how), ("explore", dict)):
+                self.render(f"{name}.html", name, name, content)
+            for x in self.methods:
+                self.render(f"methods/{x['id']}.html", "method", f"method-{x['id']}", partial(self.method, x["id"]))
             for name in self.experiments:
-                self.experiment(name, drawn(name), formats)
+                content = partial(self.experiment, name, drawn(name), formats)
+                self.render(f"experiments/{name}.html", "experiment", name, content)
 
-    def render(self, file: str, template: str, here: str, **content: Any) -> None:
-        """A page of the folder from its template."""
+    def render(self, file: str, template: str, here: str, content: Callable[[], dict[str, Any]]) -> None:
+        """A page of the folder from its template; one that fails says so in its place."""
         shared = {
             "name": self.config.name,
             "preset": self.config.preset,
@@ -123,25 +124,26 @@ class Page:
             "metrics": self.source.as_posix(),
             "config_path": self.path,
         }
-        text = self.attempt(file, self.templates.get_template(f"{template}.html.j2").render, shared | content)
+
+        def made() -> str:
+            return self.templates.get_template(f"{template}.html.j2").render(shared | content())
+
+        text = self.attempt(file, made)
         if text is None:
             why = self.left_out[-1]
             text = self.templates.get_template("left_out.html.j2").render(shared | {"why": why})
         whole_files.write(self.folder / file, text)
 
-    def index(self) -> None:
+    def index(self) -> dict[str, Any]:
         """The first page: question, answer, caveat, picture."""
         p = self.picture
-        self.render(
-            "index.html",
-            "index",
-            "index",
-            question=p.question if p else words()["question"]["title"],
-            answer=p.answer if p else "Not answered yet.",
-            caveat=p.caveat if p else "",
-            picture=p if p and p.rows else None,
-            overview=self.overview(),
-        )
+        return {
+            "question": p.question if p else words()["question"]["title"],
+            "answer": p.answer if p else "Not answered yet.",
+            "caveat": p.caveat if p else "",
+            "picture": p if p and p.rows else None,
+            "overview": self.overview(),
+        }
 
     def overview(self) -> Table:
         """A row for each experiment: its first measure, the best mean, the reference's."""
@@ -170,34 +172,25 @@ class Page:
         where = f"#cell-{cell['experiment']}-{cell['method']}"
         return Entry(spread(cell["mean"], cell["sd_over_seeds"], digits), value=float(cell["mean"]), href=where)
 
-    def paper(self) -> None:
+    def paper(self) -> dict[str, Any]:
         """The paper's tables, with published values, their sources and verdicts."""
-        against = against_published(self.config, self.cells)
-        self.render(
-            "paper.html",
-            "paper",
-            "paper",
-            tables=[self.written[n] for n in PAPER if n in self.written],
-            published=overall.verdict_table(self.config, against),
-            reimplementations=overall.reimplementations(),
-        )
+        return {
+            "tables": [self.written[n] for n in PAPER if n in self.written],
+            "published": overall.verdict_table(self.config, against_published(self.config, self.cells)),
+            "reimplementations": overall.reimplementations(),
+        }
 
-    def how(self) -> None:
+    def how(self) -> dict[str, Any]:
         """How it was done: the rule, the checklist, what failed, the trials, the provenance, the references."""
-        cited = [key for keys in bibliography.keys(self.config).values() for key in keys]
-        self.render(
-            "how.html",
-            "how",
-            "how",
-            rule=self.picture.rule if self.picture else "",
-            checklist=checklist.checklist(self.config, self.rows),
-            deviations=words()["deviations"],
-            failures=overall.failures(self.config, self.rows),
-            trials=self.attempt("the trials", self.trials) or [],
-            provenance=overall.provenance(self.rows),
-            measurements=self.attempt("the speed measurements", measurements.measurements) or [],
-            references=self.works(cited),
-        )
+        return {
+            "rule": self.picture.rule if self.picture else "",
+            "checklist": checklist.checklist(self.config, self.rows),
+            "deviations": words()["deviations"],
+            "failures": overall.failures(self.config, self.rows),
+            "trials": self.attempt("the trials", self.trials) or [],
+            "provenance": overall.provenance(self.rows),
+            "references": self.works([key for keys in bibliography.keys(self.config).values() for key in keys]),
+        }
 
     def works(self, cited: Sequence[str]) -> list[dict[str, str]]:
         """The cited works that have an entry, each once."""
@@ -212,27 +205,21 @@ class Page:
         whole_files.write(self.folder / "tables/tuning_ledger.csv", text)
         return [f(self.config, frame) for f in (tuning.tuned_table, tuning.stability_table, tuning.ledger_table)]
 
-    def method(self, name: str) -> None:
+    def method(self, name: str) -> dict[str, Any]:
         """The page of a method."""
-        found = self.attempt(f"method {name}", methods.view, self.config, self.rows, self.cells, self.headlines, name)
-        if found is not None:
-            found["references"] = self.works(found["cites"])
-        self.render(f"methods/{name}.html", "method", f"method-{name}", x=found)
+        found = methods.view(self.config, self.rows, self.cells, self.headlines, name)
+        return {"x": found | {"references": self.works(found["cites"])}}
 
-    def experiment(self, name: str, figures: drawing.Found, formats: Sequence[str]) -> None:
+    def experiment(self, name: str, figures: drawing.Found, formats: Sequence[str]) -> dict[str, Any]:
         """The page of an experiment."""
-        known = (self.config, self.rows, self.cells, self.written, name, self.path)
-        found = self.attempt(f"experiment {name}", experiments.view, *known)
-        if found is not None:
-            shown = []
-            for kind, figure in figures["figures"].items():
-                with Image.open(self.folder / "figures" / name / f"{kind}.png") as image:
-                    width, height = image.size
-                size = {"name": kind, "width": width, "height": height, "formats": [f for f in formats if f != "png"]}
-                shown.append(figure | size)
-            found |= {"figures": shown, "left_out": list(figures["left_out"].values())}
-            found["headings"] = {t.name: next(h for k, h in HEADINGS.items() if k in t.name) for t in found["more"]}
-        self.render(f"experiments/{name}.html", "experiment", name, x=found)
+        found, shown = experiments.view(self.config, self.rows, self.cells, self.written, name, self.path), []
+        for kind, figure in figures["figures"].items():
+            with Image.open(self.folder / "figures" / name / f"{kind}.png") as image:
+                width, height = image.size
+            size = {"name": kind, "width": width, "height": height, "formats": [f for f in formats if f != "png"]}
+            shown.append(figure | size)
+        found["headings"] = {t.name: next(h for k, h in HEADINGS.items() if k in t.name) for t in found["more"]}
+        return {"x": found | {"figures": shown, "left_out": list(figures["left_out"].values())}}
 
     def summary(self) -> str:
         """The answer for a terminal: the picture in text."""
