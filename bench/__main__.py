@@ -120,8 +120,9 @@ def merge(sources: tuple[Path, ...], output: Path) -> None:
 
 @cli.of_config("report mnist")
 @JOBS
+@click.option("--formats", type=click.Choice(["pdf", "svg"]), multiple=True, help="Figures in this format, too.")
 @LOG
-def report(config: str, jobs: int, log: Path | None) -> None:
+def report(config: str, jobs: int, formats: tuple[str, ...], log: Path | None) -> None:
     """Draw the page, tables and figures of the collected numbers; trains nothing."""
     with logged(log):
         from bench.door.pipeline import SUMMARY
@@ -130,7 +131,7 @@ def report(config: str, jobs: int, log: Path | None) -> None:
         from bench.report import page
 
         results = read(config)[2]
-        said = page.write(config, results / "metrics.csv", results / "report.html", jobs)
+        said = page.write(config, results / "metrics.csv", results / "report", jobs, ("png", *formats))
         whole_files.write(results / SUMMARY, f"{said}\n")
         click.echo(said)
 

@@ -90,7 +90,7 @@ def run(config: str, options: list[str]) -> int:
     jobs = Jobs([config])
     jobs.prepare()
     folder = jobs.results.folder
-    done = (folder / "report.html").exists() and os.path.exists(jobs.done["results", "report"])
+    done = (folder / "report/index.html").exists() and os.path.exists(jobs.done["results", "report"])
     if (options or not done) and (code := snakemake(jobs, options)):
         return code
     if (folder / SUMMARY).exists():

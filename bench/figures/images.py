@@ -1,60 +1,77 @@
 """Figures made of images: a strip of them, or a montage, for each method."""
 
-from textwrap import fill
-from typing import NamedTuple
+import math
+from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.config.schema import Config
-from bench.evaluate.decoded_grids import PAIRS, SIDE, STEPS, STYLES
-from bench.figures.codes import Codes
-from bench.figures.style import DPI
+from bench.config.schema import Config, Settings
+from bench.data.sources import NAMES
+from bench.figures.codes import Codes, load, seeds
+from bench.figures.style import DPI, Drawing, LeftOut
 from bench.tables.tidy_table import title
 
 SAMPLES = 20
-IMAGE, PANEL = 35, 330  # pixels that an image of a strip, and a montage, have about
-LABELS, LINE, GAP = 175, 14, 5  # pixels: of a strip's labels, of a line of words, and between things
-
-
-class Picture(NamedTuple):
-    """A kind of figure made of images: how it is called, and how many columns it has; None for a row of each style."""
-
-    title: str
-    columns: int | None
-    caption: str
-
-
-PICTURES = {  # what is drawn of the arrays of `bench.evaluate.decoded_grids`, a panel for each method
-    "styles": Picture(
-        "Style grid", None,
-        f"Each row is one style, drawn from its prior, under every class or cluster in order; {STYLES} styles.",
-    ),
-    "relabelled": Picture(
-        "Test images under every class", None,
+IMAGE, PANEL = 28, 330  # pixels that an image of a strip, and a montage, have about
+LABELS, LINE, GAP = 130, 14, 5  # pixels: of a strip's labels, of a line of words, and between things
+CAPTIONS = {
+    "relabelled": (
+        "Test images under every class",
         "Each row begins with a test image; then its own style under every class or cluster in order.",
     ),
-    "manifold": Picture(
-        "Manifold", SIDE,
-        f"{SIDE} × {SIDE} decoded points of the plane that the decoder reads, at equal steps of probability "
-        "(2.5 to 97.5 %) in each dimension.",
+    "manifold": (
+        "Manifold",
+        "Decoded points of the plane that the decoder reads, at equal steps of probability (2.5 to 97.5 %).",
     ),
-    "interpolations": Picture(
-        "Interpolations", STEPS,
-        f"Straight lines between the codes of two test images, in {STEPS} steps; {PAIRS} pairs.",
-    ),
-}  # fmt: skip
+}
 
 
-def montage(images: UInt8[np.ndarray, "n pixels"], shape: tuple, columns: int) -> UInt8[np.ndarray, "h w 3"]:
-    """Images as one, in rows of `columns`, with white lines between them."""
+def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
+    """The pictures of an experiment that are made of images."""
+    name = title(config, experiment, "experiments")
+    found, missing = load(config, table, experiment, folder)
+    if not found:
+        return [LeftOut("images", f"{name}: no samples and grids, because the result set does not hold the images.")]
+    shape = NAMES[found[0].settings.dataset].shape
+    items: list[Drawing | LeftOut] = []
+    if having := [c for c in found if "samples" in c.arrays]:
+        items.append(
+            Drawing(
+                "samples", "Samples",
+                f"Decoded samples, {SAMPLES} of each method: the first ones, not chosen. {seeds(having)}",
+                f"{name}: samples of {', '.join(c.name for c in having)}.", partial(strips, having, shape),
+            )
+        )  # fmt: skip
+    for kind, (heading, caption) in CAPTIONS.items():
+        if having := [c for c in found if kind in c.arrays]:
+            alt = f"{name}, {heading.lower()}: {', '.join(c.name for c in having)}."
+            draw = partial(panels, having, kind, shape)
+            items.append(Drawing(kind, heading, f"{caption} {seeds(having)}", alt, draw))
+    if missing:
+        items.append(LeftOut("images", f"Without images, for the result set does not hold them: {', '.join(missing)}."))
+    return items
+
+
+def columns(kind: str, s: Settings, n: int) -> int:
+    """How many images a row of a montage of `n` has."""
+    if kind == "manifold":
+        return math.isqrt(n)
+    heads = [s.latents[name].dim for name in s.decoder if name != "label" and s.latents[name].head == "categorical"]
+    return 1 + (heads[0] if heads else NAMES[s.dataset].classes)  # the test image, then it under each
+
+
+def montage(images: UInt8[np.ndarray, "n pixels"], shape: tuple, across: int) -> UInt8[np.ndarray, "h w 3"]:
+    """Images as one, `across` in a row, with white lines between them."""
     c, h, w = shape
-    rows = -(-len(images) // columns)
-    canvas = np.full((rows * (h + 1) + 1, columns * (w + 1) + 1, 3), 255, np.uint8)
+    rows = -(-len(images) // across)
+    canvas = np.full((rows * (h + 1) + 1, across * (w + 1) + 1, 3), 255, np.uint8)
     for i, image in enumerate(images.reshape(-1, c, h, w).transpose(0, 2, 3, 1)):
-        y, x = (i // columns) * (h + 1) + 1, (i % columns) * (w + 1) + 1
+        y, x = (i // across) * (h + 1) + 1, (i % across) * (w + 1) + 1
         canvas[y : y + h, x : x + w] = image  # one channel spreads over three
     return canvas
 
@@ -74,42 +91,32 @@ def place(axes: Axes, image: UInt8[np.ndarray, "h w 3"], left: int, top: int, zo
     axes.imshow(image, extent=(left, left + zoom * w, top + zoom * h, top), interpolation="none", aspect="auto")
 
 
-def strips(found: list[Codes], key: str, first: str | None, shape: tuple, config: Config) -> Figure:
-    """A row of images for each method; above them the row `first`, the same for all."""
-    rows = [(fill(title(config, c.method), 24), c.arrays[key][:SAMPLES]) for c in found]
-    if first:
-        rows.insert(0, ("Test images", found[0].arrays[first][:SAMPLES]))
-    images = [montage(row, shape, len(row)) for _, row in rows]
+def strips(found: list[Codes], shape: tuple) -> Figure:
+    """A row of samples for each method."""
+    images = [montage(c.arrays["samples"][:SAMPLES], shape, SAMPLES) for c in found]
     zoom = max(1, round(IMAGE / shape[2]))
-    h, w = zoom * images[0].shape[0], zoom * max(i.shape[1] for i in images)
-    steps = [max(h, LINE * (1 + label.count("\n"))) + GAP for label, _ in rows]
-    figure, axes = sheet(LABELS + w + GAP, sum(steps) + GAP)
-    top = GAP
-    for (label, _), image, step in zip(rows, images, steps, strict=True):
+    step, w = max(zoom * images[0].shape[0], LINE) + GAP, zoom * images[0].shape[1]
+    figure, axes = sheet(LABELS + w + GAP, step * len(found) + GAP)
+    for i, (c, image) in enumerate(zip(found, images, strict=True)):
+        top = GAP + i * step
         place(axes, image, LABELS, top, zoom)
-        axes.text(LABELS - GAP, top + (step - GAP) / 2, label, ha="right", va="center", fontsize=7)
-        top += step
+        axes.text(LABELS - GAP, top + (step - GAP) / 2, c.name, ha="right", va="center", fontsize=7)
     return figure
 
 
-def panels(found: list[Codes], key: str, shape: tuple, config: Config) -> Figure:
+def panels(found: list[Codes], key: str, shape: tuple) -> Figure:
     """A montage for each method, side by side."""
     across = min(3, len(found))
-    columns = PICTURES[key].columns or len(found[0].arrays[key]) // STYLES
-    h, w = montage(found[0].arrays[key], shape, columns).shape[:2]
+    sheets = [montage(c.arrays[key], shape, columns(key, c.settings, len(c.arrays[key]))) for c in found]
+    h, w = (max(image.shape[i] for image in sheets) for i in (0, 1))
     zoom = max(1, round(PANEL / w))
     large = max(1, zoom * w / PANEL)  # a wide montage of many pixels has larger words, to be seen from further away
     gap = round(GAP * large)
-    titles = [fill(title(config, c.method), 40) for c in found]
-    rows = [list(zip(found, titles, strict=True))[i : i + across] for i in range(0, len(found), across)]
-    heads = [round(LINE * large * max(1 + words.count("\n") for _, words in row)) + 2 * gap for row in rows]
-    figure, axes = sheet(across * (zoom * w + 2 * gap), sum(heads) + len(rows) * (zoom * h + gap))
-    top = 0
-    for row, head in zip(rows, heads, strict=True):
-        top += head
-        for i, (c, words) in enumerate(row):
-            left = gap + i * (zoom * w + 2 * gap)
-            place(axes, montage(c.arrays[key], shape, columns), left, top, zoom)
-            axes.text(left + zoom * w / 2, top - gap, words, ha="center", va="bottom", fontsize=8 * large)
-        top += zoom * h + gap
+    head = round(LINE * large) + 2 * gap
+    rows = -(-len(found) // across)
+    figure, axes = sheet(across * (zoom * w + 2 * gap), rows * (head + zoom * h + gap))
+    for i, (c, image) in enumerate(zip(found, sheets, strict=True)):
+        left, top = gap + (i % across) * (zoom * w + 2 * gap), head + (i // across) * (head + zoom * h + gap)
+        place(axes, image, left, top, zoom)
+        axes.text(left + zoom * w / 2, top - gap, c.name, ha="center", va="bottom", fontsize=8 * large)
     return figure

@@ -1,132 +1,112 @@
-"""Figures of scores from the tidy table: by seed, and by referee."""
+"""Scores of every seed, from the tidy table."""
 
+import math
 from functools import partial
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.config.schema import Config
-from bench.figures.curves import cost_figure, learning, weights
-from bench.figures.style import Drawing, LeftOut, Look, canvas, digest
+from bench.figures.style import Drawing, LeftOut, Look, canvas, label, look
+from bench.tables.answers import shown_measures
 from bench.tables.experiment_tables import heading
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
+from bench.tables.published import published_of
 from bench.tables.statistics import mean_interval
-from bench.tables.tidy_table import elsewhere, methods, scores, title
+from bench.tables.tidy_table import methods, scores, title
+from bench.tables.words import words
 
-SHOWN_METRICS = 3
+PANELS = 2  # where the picture of the answer has no measure of the experiment
+FAR = 2.0  # interquartile ranges beyond the quartiles, from where on a mean is not let into the scale
 
 
-def drawings(
-    config: Config, table: pd.DataFrame, experiment: str, runs: Path, see: dict[str, Look]
-) -> list[Drawing | LeftOut]:
-    """The figures of an experiment that need no codes."""
-    own = table[table["experiment"] == experiment]
-    name = title(config, experiment, "experiments")
-    ordered = methods(config, table, experiment)
-    names = {m: fill(title(config, m), 28) for m in ordered}
-    metrics = [m for m in sorted(own["metric"].dropna().unique(), key=order) if _directed(m)]
-    if not metrics:
+def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
+    """The scores by seed of an experiment, by its first metrics."""
+    own, name = table[table["experiment"] == experiment], title(config, experiment, "experiments")
+    directed = [m for m in own["metric"].dropna().unique() if describe(m).higher_is_better is not None]
+    directed = sorted((m for m in directed if not describe(m).group), key=order)
+    shown = [m for m in shown_measures(experiment) if m in directed] or directed[:PANELS]
+    if not shown:
         return [LeftOut("scores", f"{name}: no run has a number yet, so there is nothing to draw.")]
-    numbers = own[["method", "seed", "metric", "value", "seconds"]].to_csv()
     seeds = int(own.dropna(subset="metric").groupby("method")["seed"].nunique().max())
-    spread = f"{seeds} seeds" if seeds > 1 else "one seed, no spread"
+    if seeds < 2:
+        return []  # the table says it
     n = own.loc[own["split"] == "test", "n"].max()
     on = f"{int(n):,} test images" if pd.notna(n) else "the test images"
-    shown = metrics[:SHOWN_METRICS]
-    found: list[Drawing | LeftOut] = [
+    values = {m: scores(table, experiment, m) for m in shown}
+    means = values[shown[0]].mean() * (-1 if describe(shown[0]).higher_is_better else 1)
+    ordered = sorted(methods(config, table, experiment), key=lambda m: means.get(m, math.inf))
+    ordered = [m for m in ordered if any(m in v and v[m].notna().any() for v in values.values())]
+    published = {m: published_of(config, experiment, m, words()["question"]["reference"]) for m in shown}
+    return [
         Drawing(
             "scores",
             "Scores of every seed",
-            f"Each small mark is a seed ({spread}), measured on {on}; the bar is the mean with its 95 % "
-            "interval (Student's t), where two seeds or more give one.",
+            f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval "
+            "(Student's t), where two seeds or more give one. An arrow and a number stand for what lies beyond the "
+            "scale; a dotted line for the value published for the reference, if there is one and the scale holds it.",
             f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed.",
-            digest("scores", numbers, *shown),
-            partial(score_figure, table, experiment, shown, ordered, names, see),
+            partial(
+                score_figure,
+                values,
+                {m: label(config, m) for m in ordered},
+                {m: look(config, m) for m in ordered},
+                published,
+            ),
         )
     ]
-    found.append(learning(own, name, runs, ordered, names, see, spread))
-    headline = metrics[0]
-    if own["seconds"].notna().any():
-        found.append(
-            Drawing(
-                "cost",
-                "Cost against quality",
-                f"Training time of a run against {describe(headline).label} on {on}: means over seeds "
-                f"({spread}), bars one sd over seeds. The line joins the methods that no other beats in both. Times "
-                "are wall clock, of runs on one machine." + elsewhere(table, experiment),
-                f"{name}: training time against {describe(headline).label}, one point a method.",
-                digest("cost", numbers, headline),
-                partial(cost_figure, table, experiment, headline, ordered, names, see),
-            )
-        )
-    return [*found, _referees(own, name, ordered, names, spread), weights(config, table, experiment, name, see)]
 
 
-def _directed(metric: str) -> bool:
-    return describe(metric).higher_is_better is not None
+def limits(values: pd.DataFrame) -> tuple[float, float]:
+    """The ends of a scale that the means of most methods share; a method that failed does not flatten the others."""
+    means = values.mean().dropna()
+    low, high = np.percentile(means, [25, 75])
+    reach = FAR * (high - low)
+    near = [m for m in means.index if low - reach <= means[m] <= high + reach or reach == 0]
+    kept = values[near].to_numpy(float)
+    low, high = float(np.nanmin(kept)), float(np.nanmax(kept))
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - pad, high + pad
 
 
 def score_figure(
-    table: pd.DataFrame, experiment: str, metrics: list[str], ordered: list[str], names: dict, see: dict[str, Look]
+    values: dict[str, pd.DataFrame], names: dict[str, str], looks: dict[str, Look], published: dict[str, float | None]
 ) -> Figure:
     """Methods down, a panel for each metric, a mark for each seed, mean and interval."""
-    figure, axes = canvas(3.2 + 2.3 * len(metrics), 1.2 + 0.28 * len(ordered), 1, len(metrics), sharey=True)
-    for ax, metric in zip(axes, metrics, strict=True):
-        values = scores(table, experiment, metric)
-        for i, method in enumerate(ordered):
-            if method not in values:
-                continue
-            x, look = values[method].dropna().to_numpy(float), see[method]
-            ax.plot(x, np.full(len(x), i), look.marker, color=look.color, alpha=0.6, markersize=4, linestyle="none")
-            interval = mean_interval(x)
-            if interval:
-                ax.plot(interval, [i, i], color=look.color, linewidth=2)
-            if len(x):
-                ax.plot(x.mean(), i, "|", color=look.color, markersize=13, markeredgewidth=2)
-        ax.set_xlabel(heading(metric).replace(" (", "\n("), fontsize=8)
-    axes[0].set_yticks(range(len(ordered)), [names[m] for m in ordered])
-    axes[0].set_ylim(len(ordered) - 0.5, -0.5)
+    figure, axes = canvas(2.2 + 2.6 * len(values), 0.9 + 0.22 * len(names), 1, len(values), sharey=True)
+    for ax, (metric, found) in zip(axes, values.items(), strict=True):
+        ax.set_xlim(*limits(found.filter(list(names))))
+        for i, method in enumerate(names):
+            if method in found:
+                _row(ax, found[method].dropna().to_numpy(float), i, looks[method], describe(metric).digits)
+        line = published.get(metric)
+        if line is not None and ax.get_xlim()[0] <= line <= ax.get_xlim()[1]:
+            ax.axvline(line, color="#333333", linestyle=":", linewidth=1)
+        ax.set_xlabel(heading(metric).replace(" (", "\n(", 1), fontsize=8)
+    axes[0].set_yticks(range(len(names)), list(names.values()))
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
     return figure
 
 
-def _referees(own, name, ordered, names, spread) -> Drawing | LeftOut:
-    groups = own["metric"].map(lambda m: describe(str(m)).group)
-    matrix = own[groups == "referee"].pivot_table(index="method", columns="metric", values="value", sort=False)
-    if matrix.empty:
-        return LeftOut("referees", f"{name}: no referee has judged the codes, so there is no referee matrix.")
-    matrix = matrix.reindex([m for m in ordered if m in matrix.index])
-    floors = own[groups == "floor"].groupby("metric")["value"].mean()
-    floor = pd.Series({m: floors.get(f"{m}_floor", 0.0) for m in matrix.columns})
-    return Drawing(
-        "referees",
-        "Referee matrix",
-        f"Each column is a statistic that compares the test codes with the prior (mean over seeds, {spread}); the last "
-        "row is its value for prior samples in their place. The colour is a method's rank by the distance to that "
-        "value, dark for near. A regularizer that wins only under its own discrepancy has learnt its referee, "
-        "not the prior.",
-        f"{name}: {len(matrix)} methods judged by {matrix.shape[1]} statistics.",
-        digest("referees", matrix.to_csv(), floor.to_csv()),
-        partial(referee_figure, matrix, floor, names),
-    )
-
-
-def referee_figure(matrix: pd.DataFrame, floor: pd.Series, names: dict) -> Figure:
-    """Methods down, referees across, values written on the colour of their rank; the floor in the last row."""
-    figure, [ax] = canvas(2.6 + 0.75 * matrix.shape[1], 2.0 + 0.3 * len(matrix))
-    ranks = (matrix - floor).abs().rank(axis=0)
-    ranks.loc["floor"] = float("nan")
-    values = pd.concat([matrix, floor.rename("floor").to_frame().T])
-    ax.imshow(ranks.to_numpy(float), cmap="cividis", aspect="auto")
-    ax.grid(False)
-    for (i, j), value in np.ndenumerate(values.to_numpy(float)):
-        if np.isfinite(value):
-            dark = ranks.iloc[i, j] <= (len(matrix) + 1) / 2
-            ax.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color="white" if dark else "black")
-    labels = [describe(m).label for m in matrix.columns]
-    ax.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
-    ax.set_yticks(range(len(values)), [*(names[m] for m in matrix.index), "Prior samples"])
-    return figure
+def _row(ax: Axes, x: np.ndarray, y: int, own: Look, digits: int) -> None:
+    """The seeds of a method in a row of a panel."""
+    if not len(x):
+        return
+    low, high = ax.get_xlim()
+    inside, mean = x[(x >= low) & (x <= high)], x.mean()
+    ax.plot(inside, np.full(len(inside), y), own.marker, color=own.color, alpha=0.6, markersize=4, linestyle="none")
+    if low <= mean <= high:
+        if interval := mean_interval(x):
+            ax.plot(np.clip(interval, low, high), [y, y], color=own.color, linewidth=2)
+        ax.plot(mean, y, "|", color=own.color, markersize=11, markeredgewidth=2)
+    else:
+        left = mean < low
+        ax.plot(low if left else high, y, "<" if left else ">", color=own.color, markersize=6, clip_on=False)
+        ax.annotate(
+            f"{mean:.{digits}f}", (low if left else high, y), ((7, 0) if left else (-7, 0)),
+            textcoords="offset points", ha="left" if left else "right", va="center", fontsize=7, color=own.color,
+        )  # fmt: skip

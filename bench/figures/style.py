@@ -1,22 +1,25 @@
-"""What every figure shares: style, a look for each method, a canvas, a digest of its inputs, reproducible files."""
+"""What every figure shares: the suite's own style, a look for each family of methods, a canvas, reproducible files."""
 
-import hashlib
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import pandas as pd
-import seaborn as sns
-from fontTools import subset
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.records.fingerprint import fingerprint
+from bench.tables.tidy_table import family, short
 
 STYLE = {
     "font.size": 9,
+    "text.parse_math": False,  # a title may hold any character
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -29,47 +32,73 @@ STYLE = {
     "svg.hashsalt": "latentbench",
 }
 DPI = 110
-# Matplotlib places each glyph of a PDF itself: to cut the fonts' tables of ligatures and kerning to size, which no
-# reader of the file looks at, took a sixth of the time of a figure.
-subset.Options._drop_tables_default = [*subset.Options._drop_tables_default, "GDEF", "GPOS", "GSUB"]
+LONGEST = 26  # characters of a name
+METADATA = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+}
 
 
 class Look(NamedTuple):
-    """How a method looks in every figure: colour-blind safe, and told apart without colour too."""
+    """How the methods of a family look in every figure: told apart by mark as well as by colour."""
 
-    color: tuple
+    color: str
     marker: str
-    dash: tuple | str
+
+
+# Okabe and Ito's colours; the page has the same in templates/page.css.
+FAMILIES = {
+    "adversarial": Look("#d55e00", "s"),
+    "closed form": Look("#0072b2", "o"),
+    "sampled": Look("#009e73", "D"),
+    "KL": Look("#a5488a", "^"),
+    "control": Look("#6b6b6b", "v"),
+    "other": Look("#8a6d00", "P"),
+}
+DASHES = ("", (5, 1.5), (1, 1), (4, 1, 1, 1))  # of lines of one family, in turn
 
 
 class Drawing(NamedTuple):
-    """A figure to be drawn: what it is, what it is made of (a digest), and the function that draws it."""
+    """A figure to be drawn: what it is, and the function that draws it."""
 
     name: str
     title: str
     caption: str
     alt: str
-    made_of: str
     draw: Callable[[], Figure]
 
 
 class LeftOut(NamedTuple):
-    """Figures that cannot be drawn, and the sentence that says why; those of `keeps` that are there stay."""
+    """A figure that cannot be drawn, and the sentence that says why."""
 
     name: str
     why: str
-    keeps: tuple[str, ...] = ()
 
 
-def looks(config: Config, table: pd.DataFrame) -> dict[str, Look]:
-    """A look for each method of the config, in its order, then for other rows: the same in all figures."""
-    names = [*config.methods, *(m for m in table["method"].unique() if m not in config.methods)]
-    colors = sns.color_palette("colorblind", 10)
-    markers, dashes = "osD^vP", ["-", (0, (4, 1.5)), (0, (1, 1))]
-    return {
-        name: Look(colors[i % 10], markers[(i + i // 10) % len(markers)], dashes[i // 10 % len(dashes)])
-        for i, name in enumerate(names)
-    }
+def label(config: Config, method: str) -> str:
+    """What a figure calls a method: its short name, cut where a figure has no room for more."""
+    return cut(short(config, method))
+
+
+def cut(text: str) -> str:
+    """`text`, or its beginning if it is longer than a figure can hold."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def look(config: Config, method: str) -> Look:
+    """The look of a method: its family's, whatever else is in the figure."""
+    return FAMILIES.get(family(config, method), FAMILIES["other"])
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """The suite's style over matplotlib's defaults, whatever the user's own settings are."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawn as a box
+        yield
 
 
 def canvas(width: float, height: float, *grid: int, **options) -> tuple[Figure, list]:
@@ -86,19 +115,26 @@ def legend(figure: Figure, *entries, **options) -> None:
     figure.set_size_inches(width, max(height, found.get_window_extent().height / figure.dpi + 0.1))
 
 
-def digest(*parts: bytes | str) -> str:
-    """What a figure is made of, as a short hash."""
-    found = hashlib.sha256(fingerprint("bench.figures.drawing").encode())
-    for part in parts:
-        found.update(part.encode() if isinstance(part, str) else part)
-        found.update(b"\0")
-    return found.hexdigest()[:16]
+def logarithmic(axis: Axis, values: pd.Series) -> None:
+    """A logarithmic scale with plain numbers, where the values span more than a factor of three."""
+    if values.empty or values.min() <= 0 or values.max() <= 3 * values.min():
+        return
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    # Two powers of ten at least are labelled by themselves; else the marks between them must be.
+    wide = values.max() > 100 * values.min()
+    axis.set_minor_formatter(NullFormatter() if wide else FuncFormatter(_few))
 
 
-def save(figure: Figure, path: Path) -> None:
-    """`path`.png and .pdf, the same bytes for the same figure: no dates, no names of programs."""
-    for suffix, metadata in ((".png", {"Software": None}), (".pdf", {"CreationDate": None, "Producer": None})):
+def _few(x: float, _: int) -> str:
+    """A label for 2, 3 and 5 times a power of ten."""
+    return f"{x:g}" if f"{x:.0e}"[0] in "235" else ""
+
+
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",)) -> None:
+    """`path` with the suffix of each format, the same bytes for the same figure: no dates, no names of programs."""
+    for suffix in formats:
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata, dpi=DPI)
-        whole_files.write(path.with_suffix(suffix), buffer.getvalue())
-        figure.set_layout_engine(None)  # laid out once: the same picture in both, in half the time
+        figure.savefig(buffer, format=suffix, metadata=METADATA[suffix], dpi=DPI)
+        whole_files.write(path.with_suffix(f".{suffix}"), buffer.getvalue())
+        figure.set_layout_engine(None)  # laid out once: the same picture in each

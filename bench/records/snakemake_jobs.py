@@ -21,8 +21,8 @@ SHOWN = (
     "config/report.yaml",
     "config/published.csv",
     "bench/report/templates/*",
+    "bench/report/assets/*",
     "regularizers/*.bib",
-    "results/performance/*.json",
 )
 
 

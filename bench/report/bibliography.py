@@ -1,80 +1,93 @@
 """BibTeX for what a config uses.
 
-The methods, the data sets and the evaluations of the config, as entries of regularizers/references.bib.
+The methods, the data sets and the evaluations of the config, as entries of regularizers/references.bib, or of the
+references.bib beside a plug-in of another package.
 """
 
-import re
-import unicodedata
 from functools import cache
 from pathlib import Path
 
-import regularizers
+from pybtex.database import Entry, parse_file
+from pybtex.exceptions import PybtexError
+from pylatexenc.latex2text import LatexNodes2Text
+
+from bench import ROOT
+from bench.config.reading import ConfigError
 from bench.config.schema import Config
 from bench.data.sources import NAMES
-from bench.tables import published
+from bench.report.declarations import Unreadable, declaration
+from bench.tables.tidy_table import settings
 
-REFERENCES = Path(regularizers.__file__).parent / "references.bib"
-
+REFERENCES = ROOT / "regularizers/references.bib"
 # Where the numbers of an evaluation are defined or criticised.
 EVALUATIONS = {"likelihood": ("breuleux2011", "theis2016"), "ais": ("wu2017",)}
 SUITE = ("makhzani2015",)
 
 
 @cache
-def entries(path: Path = REFERENCES) -> dict[str, str]:
-    """Each entry of a BibTeX file by its key, as it is written there."""
-    text = path.read_text(encoding="utf-8")
-    return {m[1]: m[0].strip() for m in re.finditer(r"^@\w+\{([^,\s]+),.*?^\}", text, re.DOTALL | re.MULTILINE)}
+def entries(path: Path = REFERENCES) -> dict[str, Entry]:
+    """Each entry of a BibTeX file by its key; none where there is no such file.
+
+    Raises:
+        ConfigError: it is no BibTeX.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return dict(parse_file(str(path), bib_format="bibtex", encoding="utf-8").entries)
+    except (PybtexError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
-def field(key: str, name: str) -> str:
-    """A field of an entry without TeX's braces and accents; empty if it has none."""
-    match = re.search(rf"^\s*{name}\s*=\s*[{{\"](.*?)[}}\"],?\s*$", entries()[key], re.DOTALL | re.MULTILINE)
-    return plain(match[1]) if match else ""
+def known(config: Config) -> dict[str, Entry]:
+    """The entries that a config can cite: the suite's own, and those that its plug-ins bring."""
+    found = {}
+    for name in _regularizers(config):
+        try:
+            found |= entries(declaration(name).path.parent / REFERENCES.name)
+        except (Unreadable, ConfigError):  # the plug-in's own section says so
+            continue
+    return found | entries()
 
 
-ACCENTS = {'\\"': "\u0308", "\\'": "\u0301", "\\`": "\u0300", "\\~": "\u0303", "\\^": "\u0302", "\\v": "\u030c"}
+def _regularizers(config: Config) -> list[str]:
+    used = (settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
+    return list(dict.fromkeys(s.regularizer for s in used if s))
 
 
-def plain(text: str) -> str:
+def plain(tex: str) -> str:
     """TeX as plain text."""
-    text = re.sub(r"(\\[\"'`~^]|\\v\s*)\{?\\?([a-zA-Z])\}?", lambda m: m[2] + ACCENTS[m[1].strip()], text)
-    text = text.replace(r"\l{}", "ł").replace(r"\l", "ł").replace("---", "—").replace("--", "–")
-    text = re.sub(r"\\url\{(.*?)\}", r"\1", text)
-    return unicodedata.normalize("NFC", " ".join(re.sub(r"[{}]", "", text).split()))
+    return " ".join(LatexNodes2Text().latex_to_text(tex).replace("<http", "http").replace(">", "").split())
 
 
-def reference(key: str) -> dict[str, str]:
-    """An entry for readers: who, year, title, where, and a link if it has an arXiv number or a URL."""
-    authors = [name.partition(",")[0] for name in field(key, "author").split(" and ")]
-    who = (
-        authors[0]
-        if len(authors) == 1
-        else f"{authors[0]} & {authors[1]}"
-        if len(authors) == 2
-        else f"{authors[0]} et al."
-    )
-    where = field(key, "booktitle") or field(key, "journal") or field(key, "howpublished") or field(key, "institution")
-    arxiv, doi = field(key, "eprint"), field(key, "doi")
-    link = f"https://arxiv.org/abs/{arxiv}" if arxiv else f"https://doi.org/{doi}" if doi else field(key, "url")
-    return {
-        "key": key,
-        "who": who,
-        "year": field(key, "year"),
-        "title": field(key, "title"),
-        "where": where,
-        "link": link,
-    }
+def reference(key: str, entry: Entry) -> dict[str, str]:
+    """An entry for readers: who, year, title, where, and a link if it has an arXiv number, a DOI or a URL."""
+    names = [plain(" ".join((*p.prelast_names, *p.last_names))) for p in entry.persons.get("author", [])]
+    field = {name.lower(): plain(value) for name, value in entry.fields.items()}
+    where = next((field[f] for f in ("booktitle", "journal", "howpublished", "institution") if f in field), "")
+    link = field.get("url", "")
+    if "eprint" in field:
+        link = f"https://arxiv.org/abs/{field['eprint']}"
+    elif "doi" in field:
+        link = f"https://doi.org/{field['doi']}"
+    who = " & ".join(names) if len(names) < 3 else f"{names[0]} et al."
+    year, title = field.get("year", ""), field.get("title", "")
+    return {"key": key, "who": who, "year": year, "title": title, "where": where, "link": link}
 
 
 def keys(config: Config) -> dict[str, list[str]]:
-    """What a config uses → the keys to cite for it, in the config's order."""
+    """What a config uses → the keys to cite for it, in the config's order; a plug-in that cannot be read has none."""
     found: dict[str, list[str]] = {"The suite's experiments": list(SUITE)}
     for experiment, content in config.experiments.items():
         for method in content["methods"]:
-            s = published.settings(config, experiment, method)
+            s = settings(config, experiment, method)
+            if s is None:
+                continue
             found.setdefault(f"Data set {s.dataset}", list(NAMES[s.dataset].cite))
-            cites = list(regularizers.load(s.regularizer).cites)
+            try:
+                cites = list(declaration(s.regularizer).cites)
+            except Unreadable:
+                cites = []
             if cites:
                 found.setdefault(f"Regularizer {s.regularizer}", cites)
             for evaluation in s.evaluations:
@@ -83,20 +96,27 @@ def keys(config: Config) -> dict[str, list[str]]:
     return found
 
 
+def to_bibtex(key: str, entry: Entry) -> str:
+    """An entry as BibTeX, its values as they were written."""
+    people = {role: " and ".join(map(str, persons)) for role, persons in entry.persons.items()}
+    lines = [f"  {name} = {{{value}}}," for name, value in (people | dict(entry.fields)).items()]
+    return "\n".join([f"@{entry.original_type}{{{key},", *lines, "}"])
+
+
 def bibtex(config: Config) -> str:
     """The entries, each once, each under a comment that says what it is cited for.
 
     Raises:
-        LookupError: references.bib has no entry of a key.
+        LookupError: there is no entry of a key.
     """
-    lines, seen = [], set()
+    lines, seen, at_hand = [], set(), known(config)
     for what, cited in keys(config).items():
         lines.append(f"% {what}: {', '.join(cited)}")
         for key in cited:
-            if key not in entries():
+            if key not in at_hand:
                 raise LookupError(f"{REFERENCES.name} has no entry {key!r}, which {what.lower()} cites")
             if key not in seen:
-                lines.append(entries()[key])
+                lines.append(to_bibtex(key, at_hand[key]))
                 seen.add(key)
         lines.append("")
     return "\n".join(lines)

@@ -1,7 +1,4 @@
-"""Where a table's cell comes from.
-
-Its seeds, run folders, settings, commit, data, device and times, and the commands that reproduce it.
-"""
+"""Where a cell comes from: its seeds, runs, settings, code, data, machine, and the commands that reproduce it."""
 
 from pathlib import Path
 
@@ -10,19 +7,18 @@ import pandas as pd
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.schema import ROOT, Config, unknown
-from bench.records import collect
 from bench.records.freshness import read
 from bench.tables.formats import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
-from bench.tables.published import settings
-from bench.tables.tidy_table import RUN, failure, title
+from bench.tables.tidy_table import RUN, failure, read_metrics, settings, title
 
 FACTS = {
-    "run": "run folder", "status": "status", "seconds": "training", "device": "device", "machine": "machine",
+    "run": "run", "status": "status", "seconds": "training", "device": "device", "machine": "machine",
     "threads": "threads", "backend": "backend", "peak_memory_mb": "peak memory (MB)", "commit": "commit",
     "dirty": "uncommitted changes", "version": "code version", "data": "data sha256 (start)",
 }  # fmt: skip
+OTHER = ("reason", "epoch", "versions", "current")
 
 
 def config_path(path: str | Path, config: Config, root: Path | None = None) -> str:
@@ -40,23 +36,33 @@ def runs_of(rows: pd.DataFrame, experiment: str, method: str) -> pd.DataFrame:
     """One row for each seed of a cell: its facts, then its metrics."""
     own = rows[(rows["experiment"] == experiment) & (rows["method"] == method)]
     runs = own.drop_duplicates(RUN).set_index("seed")
-    facts = runs[[c for c in (*FACTS, "reason", "epoch", "versions") if c in runs]]
+    facts = runs[[c for c in (*FACTS, *OTHER) if c in runs]]
     values = own.dropna(subset="metric").pivot(index="seed", columns="metric", values="value")
-    return facts.join(values[sorted(values.columns, key=order)])
+    return facts.join(values[sorted(values.columns, key=order)]).sort_index()
 
 
 def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> list[str]:
-    """What a shell must be told to come to the numbers of these runs again; a lone run is named alone."""
-    run, seed = runs["run"].iloc[0], runs.index[0]
-    what, only = (run, f" {seed}") if len(runs) == 1 and isinstance(run, str) else (f"{experiment}/{method}", "")
-    commit = first(runs, "commit")
-    how = "".join(f" --{flag} {value}" for flag in ("device", "threads") if (value := first(runs, flag)))
-    return [
-        *([f"git checkout {commit}"] if commit else []),
-        f"latentbench train {path} {what}{how}",
-        f"latentbench evaluate {path} {what}{how}",
-        f"latentbench explain {path} {experiment} {method}{only}",
-    ]
+    """What a shell must be told to come to the numbers of a cell again, and which seeds no command brings.
+
+    The present code trains the seeds whose evidence says that they are of it; those of older code it cannot.
+    """
+    own = runs[runs["run"].astype(str).str.contains("-")]
+    now = own[own["current"].astype(bool)] if "current" in own else own
+    lines = []
+    for (device, threads), group in now.groupby([_known(now, "device"), _known(now, "threads")], sort=False):
+        which = f"{experiment}/{method}" if len(group) == len(runs) else " ".join(group["run"])
+        how = "".join(f" --{k} {v}" for k, v in (("device", device), ("threads", threads)) if v)
+        lines += [f"latentbench {verb} {path} {which} --force{how}" for verb in ("train", "evaluate")]
+    for seed, run in own.drop(now.index).iterrows():
+        commit = f"commit {fact('commit', run['commit'])}" if pd.notna(run.get("commit")) else "a commit not recorded"
+        dirty = " with uncommitted changes" if run.get("dirty") in (True, "True") else ""
+        lines.append(f"# seed {seed}: no command of this checkout brings it; its code is of {commit}{dirty}")
+    return lines
+
+
+def _known(runs: pd.DataFrame, name: str) -> pd.Series:
+    found = runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object)
+    return found.map(lambda v: fact(name, v) if pd.notna(v) else "")
 
 
 def first(runs: pd.DataFrame, name: str) -> str:
@@ -65,13 +71,13 @@ def first(runs: pd.DataFrame, name: str) -> str:
     return found[0] if found else ""
 
 
-def fact(name: str, value: object, folder: str = "") -> str:
+def fact(name: str, value: object) -> str:
     """A fact of a run, for readers."""
     if name == "seconds":
         return seconds(value)
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return f"{folder}{entry(value).text}" if name == "run" else entry(value).text
+    if name == "commit" and isinstance(value, str):
+        return value[:12]
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else entry(value).text
 
 
 def state(run: pd.Series) -> str:
@@ -97,21 +103,34 @@ def flat(content: dict, prefix: str = "") -> dict:
 
 
 def seed_table(runs: pd.DataFrame) -> Table:
-    """The numbers of a cell by seed."""
-    metrics = [c for c in runs.columns if c not in FACTS and c not in ("reason", "epoch", "versions")]
-    rows = [[str(s), state(r), *(_measured(r[m], describe(m).digits + 2) for m in metrics)] for s, r in runs.iterrows()]
-    return table("seeds", "Numbers by seed.", ["seed", "status", *(describe(m).label for m in metrics)], rows)
+    """The numbers of a cell, a column for each seed."""
+    metrics = [c for c in runs.columns if c not in FACTS and c not in OTHER]
+    rows = [["status", *(state(r) for _, r in runs.iterrows())]]
+    for m in metrics:
+        d = describe(m)
+        rows.append([d.label + (f" ({d.unit})" if d.unit else ""), *(_measured(v, d.digits + 2) for v in runs[m])])
+    return table("seeds", "Numbers by seed.", ["", *(f"seed {s}" for s in runs.index)], rows)
 
 
 def _measured(value: float, digits: int) -> Entry:
     return Entry(number(value, digits), value=float(value)) if pd.notna(value) else entry(None)
 
 
-def fact_table(config: Config, runs: pd.DataFrame) -> Table:
-    """Where the numbers of a cell come from, by seed."""
-    folder = f"results/{config.name}/runs/"
-    rows = [[FACTS[f], *(fact(f, r[f], folder) for _, r in runs.iterrows())] for f in runs.columns if f in FACTS]
+def fact_table(runs: pd.DataFrame) -> Table:
+    """Where the numbers of a cell come from, a column for each seed."""
+    rows = [[FACTS[f], *(fact(f, value) for value in runs[f])] for f in runs.columns if f in FACTS]
     return table("facts", "Where they come from.", ["", *(f"seed {s}" for s in runs.index)], rows)
+
+
+def explain_cell(path: str | Path, experiment: str, method: str, seed: int | None = None) -> str:
+    """All of a cell of the result set of a config, as Markdown.
+
+    Raises:
+        ConfigError: a bad config or result set, or no such experiment, method or seed.
+    """
+    config, _, results = read(path)
+    rows = read_metrics(results / "metrics.csv")
+    return explain(config, rows, config_path(path, config), experiment, method, seed)
 
 
 def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, method: str, seed: int | None) -> str:
@@ -131,12 +150,13 @@ def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, meth
             raise ConfigError(f"seed: {unknown(seed, [int(s) for s in runs.index])}")
         runs = runs.loc[[seed]]
     own = hyperparameters(config, experiment, method)
+    steps = commands(path, runs, experiment, method)
     return "\n".join(
         [
             f"# {title(config, experiment, 'experiments')}: {title(config, method)}",
             "",
             to_markdown(seed_table(runs)),
-            to_markdown(fact_table(config, runs)),
+            to_markdown(fact_table(runs)),
             f"Versions: {first(runs, 'versions')}",
             "",
             "Settings that differ from the defaults:",
@@ -145,18 +165,6 @@ def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, meth
             "",
             "To reproduce:",
             "",
-            *(f"    {step}" for step in commands(path, runs, experiment, method)),
+            *(f"    {step}" for step in steps or ["# these rows need no training: latentbench run measures them"]),
         ]
     )
-
-
-def explain_cell(path: str, experiment: str, method: str, seed: int | None = None) -> str:
-    """All of a cell of a config's results, as Markdown.
-
-    Raises:
-        ConfigError: a bad config, or a cell that it does not have.
-    """
-    config, runs, results = read(path)
-    wanted = [r for r in runs if r.experiment == experiment and r.method == method]
-    rows = collect.table(config, wanted or runs, results)
-    return explain(config, rows, config_path(path, config), experiment, method, seed)

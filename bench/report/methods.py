@@ -1,53 +1,14 @@
-"""What the report says of a method: its docstring, its settings, its rank everywhere, its failures."""
-
-import inspect
-import re
+"""What the page of a method says: its docstring, settings, numbers everywhere, failures."""
 
 import pandas as pd
-from markupsafe import Markup, escape
 
-import regularizers
 from bench.config.schema import Config, Settings
+from bench.report.declarations import Unreadable, declaration
+from bench.report.formulas import to_html
 from bench.tables.answers import headline
-from bench.tables.experiment_tables import anchor
 from bench.tables.formats import Entry, Table, spread, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.published import settings
-from bench.tables.tidy_table import RUN, failure, title
-
-# What the docstrings' formulas use of TeX, as characters; the rest is shown as it is written.
-TEX = {
-    r"\\quad|\\[,; ]": " ",
-    r"\\(?:mathrm|text|operatorname)\{(.+?)\}": r"\1",
-    r"\\frac\{(.+?)\}\{(.+?)\}": r"(\1)/(\2)",
-    r"\\frac(\w)(\w)": r"\1/\2",
-    r"\\(?:left|right)\b": "",
-    r"\\(exp|log|max|min)\b": r"\1",
-    r"\^2": "²",
-    r"\\\|": "‖",
-}  # fmt: skip
-LETTERS = {
-    "sim": "∼", "sum": "Σ", "mid": "|", "sqrt": "√", "sigma": "σ", "mu": "μ", "theta": "θ", "pi": "π", "le": "≤",
-    "infty": "∞", "int": "∫", "varphi": "φ", "phi": "φ", "cdot": "·", "lambda": "λ", "tau": "τ", "omega": "ω",
-}  # fmt: skip
-
-
-def docstring(text: str) -> Markup:
-    """A docstring as HTML: paragraphs, its code and formulas set as code."""
-
-    def formula(match: re.Match) -> str:
-        content = match[1] or match[2]
-        for pattern, replacement in TEX.items():
-            content = re.sub(pattern, replacement, content)
-        content = re.sub(r"\\([a-z]+)", lambda m: LETTERS.get(m[1], m[0]), content)
-        return f"<code>{content}</code>"
-
-    blocks = []
-    for block in re.split(r"\n\s*\n", text.strip()):
-        content = re.sub(r"\$\$(.+?)\$\$|\$(.+?)\$", formula, str(escape(" ".join(block.split()))))
-        content = re.sub(r"`(.+?)`", r"<code>\1</code>", content)
-        blocks.append(f"<p>{content}</p>")
-    return Markup("\n".join(blocks))
+from bench.tables.tidy_table import RUN, experiments, failure, family, methods, scores, settings, short, title
 
 
 def used_by(config: Config, method: str) -> dict[str, Settings]:
@@ -56,35 +17,57 @@ def used_by(config: Config, method: str) -> dict[str, Settings]:
     return {e: s for e, s in found.items() if s is not None}
 
 
-def method_section(config: Config, rows: pd.DataFrame, blocks: pd.DataFrame, cells: pd.DataFrame, method: str) -> dict:
-    """What the report says of a method: what it is, its settings, its rank everywhere, its failures."""
+Headlines = dict[str, tuple[str, pd.Series]]  # by experiment: its first metric, and each method's mean of it
+
+
+def headlines(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> Headlines:
+    """The first metric of each experiment that has one, and the means of the methods that have a number."""
+    found = {}
+    for experiment in experiments(config, rows):
+        if metric := headline(cells, experiment):
+            means = scores(rows, experiment, metric).mean().dropna()
+            found[experiment] = metric, means[[m for m in methods(config, rows, experiment) if m in means]]
+    return found
+
+
+def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlines, method: str) -> dict:
+    """All that the page of a method shows; a plug-in that cannot be read costs what only it could say."""
     used = used_by(config, method)
-    regularizer = regularizers.load(next(iter(used.values())).regularizer)
-    return {
+    regularizer = next(iter(used.values())).regularizer
+    found = {
         "id": method,
         "title": title(config, method),
-        "regularizer": next(iter(used.values())).regularizer,
-        "doc": docstring(inspect.getdoc(regularizer) or ""),
-        "cites": list(regularizer.cites),
-        "settings": _settings(regularizer, used, method),
-        "ranks": _ranks(config, blocks, cells, method),
+        "short": short(config, method),
+        "family": family(config, method),
+        "regularizer": regularizer,
+        "unreadable": "",
+        "doc": "",
+        "cites": [],
+    }
+    defaults: dict[str, str] = {}
+    try:
+        declared = declaration(regularizer)
+        defaults = declared.defaults
+        found |= {"doc": to_html(declared.doc), "cites": list(declared.cites)}
+    except Unreadable as error:
+        found["unreadable"] = str(error)
+    return found | {
+        "settings": _settings(defaults, used, method),
+        "numbers": _numbers(config, cells, known, method),
         "failures": _failures(rows, method),
     }
 
 
-def _settings(regularizer: type, used: dict[str, Settings], method: str) -> Table:
-    defaults = {
-        name: p.default
-        for name, p in inspect.signature(regularizer).parameters.items()
-        if name != "prior" and p.default is not inspect.Parameter.empty
-    }
+def _settings(defaults: dict[str, str], used: dict[str, Settings], method: str) -> Table:
+    given = dict.fromkeys(k for s in used.values() for k in s.hyperparameters if k not in defaults)
     found = [
-        [k, _values({e: s.hyperparameters.get(k, v) for e, s in used.items()}), str(v)] for k, v in defaults.items()
+        [k, _values({e: s.hyperparameters.get(k, v) for e, s in used.items()}), v if v is not None else ""]
+        for k, v in {**defaults, **given}.items()
     ]
     own = {"weight λ": ("weight", 1.0), "encoder": ("encoder", "deterministic"), "schedule": ("schedule", "joint")}
     for label, (name, default) in own.items():
         found.append([label, _values({e: getattr(s, name) for e, s in used.items()}), str(default)])
-    caption = "Hyperparameters; what they mean, and in which units, is said above."
+    caption = "Settings; what they mean, and in which units, is said above."
     return table(f"settings-{method}", caption, ["Setting", "Value", "Default"], found)
 
 
@@ -95,29 +78,30 @@ def _values(by_experiment: dict[str, object]) -> str:
     return "; ".join(f"{v} ({e})" for e, v in zip(by_experiment, values, strict=True))
 
 
-def _ranks(config: Config, blocks: pd.DataFrame, cells: pd.DataFrame, method: str) -> Table:
-    found = []
-    for experiment in blocks.index:
-        metric = headline(cells, experiment)
-        own = cells[(cells["experiment"] == experiment) & (cells["metric"] == metric) & (cells["method"] == method)]
-        if own.empty:
+def _numbers(config: Config, cells: pd.DataFrame, known: Headlines, method: str) -> Table:
+    """Its mean and rank on each experiment's first metric."""
+    own, found = cells[cells["method"] == method], []
+    for experiment, (metric, means) in known.items():
+        of = own[(own["experiment"] == experiment) & (own["metric"] == metric)]
+        if of.empty:
             continue
-        row, m = blocks.loc[experiment].dropna(), describe(metric)
-        c, where = own.iloc[0], f"#{anchor(experiment, method)}"
-        place = int(row.rank(ascending=False, method="min")[method]) if method in row else None
+        m, c = describe(metric), of.iloc[0]
+        means = means.filter(list(config.methods))
+        places = means.rank(ascending=not m.higher_is_better, method="min")
+        place = int(places[method]) if method in means else None
+        where = f"#cell-{experiment}-{method}"
+        text = spread(c["mean"], c["sd_over_seeds"], m.digits) if c["seeds_finished"] else "–"
         found.append(
             [
                 Entry(title(config, experiment, "experiments"), href=f"#{experiment}"),
-                m.label,
-                Entry(
-                    spread(c["mean"], c["sd_over_seeds"], m.digits), value=c["mean"], bold=bool(c["best"]), href=where
-                ),
-                Entry(f"{place} of {len(row)}", value=place) if place else Entry("–"),
+                f"{m.label}{f' ({m.unit})' if m.unit else ''}",
+                Entry(text, value=c["mean"] if c["seeds_finished"] else None, href=where),
+                Entry(f"{place} of {len(means)}", value=place) if place else Entry("–"),
                 f"{c['seeds_finished']} of {c['seeds']}",
             ]
         )
-    head = ["Experiment", "Metric", "Mean ± sd", "Rank", "Seeds"]
-    return table(f"ranks-{method}", "Its rank by mean on each experiment's first metric.", head, found)
+    caption = "Its mean ± sd over seeds, and its place among the methods, by each experiment's first metric."
+    return table(f"numbers-{method}", caption, ["Experiment", "Measure", "Mean ± sd", "Place", "Seeds"], found)
 
 
 def _failures(rows: pd.DataFrame, method: str) -> str:
@@ -126,6 +110,5 @@ def _failures(rows: pd.DataFrame, method: str) -> str:
     if failed.empty:
         return f"Failures: none of {len(runs)} runs."
     reasons = failed.assign(why=[failure(r) for _, r in failed.iterrows()]).groupby("why", sort=False).size()
-    return (
-        f"Failures: {len(failed)} of {len(runs)} runs. " + "; ".join(f"{n} × {why}" for why, n in reasons.items()) + "."
-    )
+    said = "; ".join(f"{n} × {why}" for why, n in reasons.items())
+    return f"Failures: {len(failed)} of {len(runs)} runs. {said}."

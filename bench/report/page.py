@@ -1,227 +1,226 @@
-"""The report: the page, with tables/ and figures/ beside it. Needs no model and no network."""
+"""The page of a result set: a folder that opens without a network. index.html is the answer; the rest is a click away.
 
-import base64
-import io
-import re
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+Made from the files of the result set alone. What cannot be shown costs its own part, and is named at the end.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from bench.config.reading import seeds as seeds_of
-from bench.config.schema import TUNING, Config
+from bench.config.schema import Config
 from bench.figures import drawing
 from bench.records import whole_files
 from bench.records.freshness import read
-from bench.report import bibliography, checklist, explain, methods, overall_tables
-from bench.report.measurements import measurements
-from bench.tables import answers, costs, experiment_tables, tuning
-from bench.tables.formats import Table, to_markdown
-from bench.tables.published import PAPER, against_published, settings
-from bench.tables.tidy_table import experiments, read_metrics, title
+from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
+from bench.report import overall_tables as overall
+from bench.tables import answers, experiment_tables, files, tuning
+from bench.tables.formats import Entry, Table, entry, spread, table
+from bench.tables.metric_names import metric as describe
+from bench.tables.paper_tables import PAPER
+from bench.tables.published import against_published
+from bench.tables.tidy_table import experiments as experiments_of
+from bench.tables.tidy_table import family, read_metrics, short, title
+from bench.tables.words import words
 
-TEMPLATES = Path(__file__).parent / "templates"
-BUDGET = 9_000_000  # bytes of pictures, so that the page stays below 15 MB with them in base64
-QUALITIES = (80, 60, 40, 20)  # of WebP, tried in turn where all pictures together exceed the budget
-EVIDENCE = {
-    "quick": "The quick preset trains small networks for a few epochs on scikit-learn's digits. It shows that the "
-    "suite works; it is no evidence about MNIST, nor about the paper.",
-    "smoke": "The smoke preset only shows that every part runs; its numbers mean nothing.",
+ASSETS = Path(__file__).parent / "assets"
+HEADINGS = {
+    "reference": "Against the reference: differences and seeds needed",
+    "mismatch": "Mismatch of codes and prior",
+    "details": "Details: bandwidths, probes, model size",
+    "cost": "Cost",
 }
 
 
-def protocol(config: Config, experiment: str) -> str:
-    """The protocol of an experiment in three sentences: data, model and training, evaluation."""
-    names = list(config.experiments.get(experiment, {}).get("methods", []))
-    found = [s for m in names if (s := settings(config, experiment, m))]
-    if not found:
-        return "This experiment is not in the config; its rows come from the table alone."
-    s = max(found, key=lambda f: len(f.terms))
-    counts = sorted({len(seeds_of(config, experiment, m)) for m in names})
-    seeds = " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
-    labels = {0: "no labels", "all": "the label of every training image"}.get(s.labels, f"{s.labels} labelled images")
-    latents = ", ".join(f"{n}: {v.dim}-D {v.prior.replace('_', ' ')} prior" for n, v in s.latents.items())
-    optimizer = s.optimizers.get("reconstruction")
-    how = f"{optimizer.name} at {optimizer.lr:g}" if optimizer else "the default optimizer"
-    reads = " and ".join(s.decoder)
-    normalised = "" if s.normalisation == "none" else f", normalised {s.normalisation.replace('_', ' ')}"
-    evaluations = ", ".join(s.evaluations) or "nothing"
-    plural = "s" if seeds != "1" else ""
-    data = f"{s.dataset}{normalised}, {labels}, {seeds} seed{plural} of each of {len(names)} methods"
-    network = f"{s.depth} hidden layers of {s.width} in encoder and decoder, latents {latents}"
-    training = f"{s.epochs} epochs of batches of {s.batch_size} with {how}, terms {', '.join(s.terms)}"
-    return (
-        f"Data: {data}, paired: a seed has the same initial weights, batches and labelled images under every method. "
-        f"Model and training: {network}, the decoder reads {reads}; {training}. "
-        f"Evaluation: {evaluations}, on the test split after the last epoch, which no choice has seen."
-    )
+def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats: Sequence[str] = ("png",)) -> str:
+    """Make the page of the result set of `metrics` in the folder `output`; what the terminal then says.
 
-
-def pictures(folder: Path, experiment: str, found: dict) -> list[dict]:
-    """The figures of an experiment, to be embedded."""
-    content = []
-    for name, figure in found["figures"].items():
-        data = (folder / experiment / f"{name}.png").read_bytes()
-        content.append({"name": name, "bytes": data, **figure})
-    return content
-
-
-def embed(content: list[dict], jobs: int = 1) -> None:
-    """Give each picture its base64 text and size, without loss; the largest with as much as the budget wants."""
-
-    def encoded(picture: dict, **options) -> bytes:
-        buffer = io.BytesIO()
-        Image.open(io.BytesIO(picture["bytes"])).convert("RGB").save(buffer, "webp", method=2, **options)
-        return buffer.getvalue()
-
-    with ThreadPoolExecutor(jobs) as pool:
-        found = list(pool.map(lambda picture: encoded(picture, lossless=True, quality=20), content))
-    # Fewer pixels would blur the words of a figure, and make no fewer bytes of a digit's large ones.
-    for quality in QUALITIES:
-        for i in sorted(range(len(found)), key=lambda i: -len(found[i])):
-            if sum(map(len, found)) <= BUDGET:
-                break
-            found[i] = min(found[i], encoded(content[i], quality=quality), key=len)
-    for picture, data in zip(content, found, strict=True):
-        picture["width"], picture["height"] = Image.open(io.BytesIO(picture.pop("bytes"))).size
-        picture["data"] = base64.b64encode(data).decode()
-
-
-def trials(config: Config, table: pd.DataFrame, output: Path) -> list[Table]:
-    """What the config's tuning found: default and tuned, sensitivity, the ledger, which is written as a table too."""
-    if config.tuning is None or TUNING not in config.experiments:
-        return []
-    frame = tuning.ledger(config, table)
-    whole_files.write(output / "tuning_ledger.csv", frame.to_csv(index=False, lineterminator="\n"))
-    return [make(config, frame) for make in (tuning.tuned_table, tuning.stability_table, tuning.ledger_table)]
-
-
-def minus(text: str) -> str:
-    """`text` with true minus signs."""
-    return re.sub(r"(?<![\w.-])-(?=\d)", "−", str(text))
-
-
-def question(config: Config, table: pd.DataFrame, cells: pd.DataFrame) -> dict:
-    """The first screen: the question, its verdict in plain words, and what it is worth."""
-    found = answers.answers(config, table, cells)
-    q = answers.words()["question"]
-    cautions = [EVIDENCE[config.preset]] if config.preset in EVIDENCE else []
-    if found:
-        way, numbers = answers.in_plain_words(config, found[0])
-        if found[0].comparison.pairs == 1:
-            cautions.append("One seed has no spread: no interval and no test can be given. Run more seeds.")
-        if found[0].comparison.unpaired:
-            cautions.append(
-                f"Seeds with a number for only one of the two methods, not compared: {found[0].comparison.unpaired}."
-            )
-    else:
-        way = "Not answered yet."
-        numbers = (
-            f"No experiment has numbers of both {q['challenger_name']} and {q['reference_name']} for the same seed."
-        )
-    pair = {q["challenger"], q["reference"]}
-    both = [e for e, content in config.experiments.items() if pair <= set(content["methods"])]
-    missing = [title(config, e, "experiments") for e in both if e not in {a.experiment for a in found}]
-    unanswered = [f"No comparison yet in: {'; '.join(missing)}."] if missing and found else []
-    return {
-        "question": q,
-        "way": way,
-        "numbers": numbers,
-        "also": answers.also(config, table, found[0]) if found else [],
-        "others": answers.others(config, table, found),
-        "cautions": cautions,
-        "answers": overall_tables.answers(config, found),
-        "unanswered": unanswered,
-    }
-
-
-def words(config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str) -> tuple[dict, dict]:
-    """What the page says without its figures, by the template's names, and the tables it shows by name."""
-    cells = experiment_tables.summary(config, table)
-    written = experiment_tables.write_tables(config, table, cells, output.parent / "tables")
-    blocks = overall_tables.headlines(config, table, cells)
-    keys = [key for cited in bibliography.keys(config).values() for key in cited if key in bibliography.entries()]
-    found = {
-        **question(config, table, cells),
-        "name": config.name,
-        "preset": config.preset,
-        "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        "script": Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-        "paper": [written[n] for n in PAPER],
-        "experiments": [
-            {
-                "id": experiment,
-                "title": title(config, experiment, "experiments"),
-                "protocol": protocol(config, experiment),
-                "cost": costs.cost_table(config, table, experiment),
-                "tables": [written[n] for n in (experiment, f"{experiment}_details") if n in written],
-                "caveats": answers.words()["caveats"].get(experiment, []),
-            }
-            for experiment in experiments(config, table)
-        ],
-        "reference": overall_tables.against_reference(config, table, cells),
-        "methods": [
-            methods.method_section(config, table, blocks, cells, m)
-            for m in config.methods
-            if set(methods.used_by(config, m)) - {TUNING}
-        ],
-        "published": overall_tables.verdict_table(config, against_published(config, cells)),
-        "reimplementations": overall_tables.reimplementations(),
-        "deviations": answers.words()["deviations"],
-        "trials": trials(config, table, output.parent / "tables"),
-        "measurements": measurements(),
-        "failures": overall_tables.failures(config, table),
-        "checklist": checklist.checklist(config, table),
-        "provenance": overall_tables.provenance(table),
-        "cells": overall_tables.cells_of(config, table, path),
-        "references": [bibliography.reference(key) for key in dict.fromkeys(keys)],
-        "metrics": metrics.as_posix(),
-        "output": output.as_posix(),
-        "config_path": path,
-    }
-    return found, written
-
-
-def render(
-    config: Config, table: pd.DataFrame, metrics: Path, output: Path, path: str, jobs: int = 1
-) -> tuple[str, dict]:
-    """The page, and the tables it shows by name; tables/ and figures/ are written beside it, by `jobs` processes."""
-    folder = output.parent / "figures"
-    with drawing.making(config, table, metrics.parent / "runs", folder, jobs) as drawn:
-        found, written = words(config, table, metrics, output, path)
-        for content in found["experiments"]:
-            made = drawn(content["id"])
-            content["figures"] = pictures(folder, content["id"], made)
-            content["left_out"] = list(made["left_out"].values())
-    embed([*(image for content in found["experiments"] for image in content["figures"])], jobs)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["minus"] = minus
-    return environment.get_template("report.html.j2").render(**found), written
-
-
-def write(config_path: str, metrics: Path, output: Path, jobs: int = 1) -> str:
-    """Write the page, and tables/ and figures/ beside it; returns what the terminal is to say of them.
+    `formats` are those of the figures; a PDF or SVG is linked beside each.
 
     Raises:
-        ConfigError: a bad config or table.
+        ConfigError: a config or table that cannot be read. OSError: the folder cannot be written.
     """
-    config, _, _ = read(config_path)
-    path = explain.config_path(config_path, config)
-    with redirect_stdout(sys.stderr):  # what libraries say when imported
-        page, written = render(config, read_metrics(metrics), metrics, output, path, jobs)
-    whole_files.write(output, page)
-    first = [e for e in answers.words()["question"]["experiments"] if e in written]
-    shown = [to_markdown(written[e]) for e in (first or list(written))[:1]]
-    folder = output.parent
-    return "\n".join([*shown, f"tables: {folder / 'tables'}", f"figures: {folder / 'figures'}", f"report: {output}"])
+    config, _, _ = read(path)
+    rows = read_metrics(metrics)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    old = new.with_name(f"{new.name}-old")
+    try:
+        new.chmod(0o755)
+        page = Page(config, rows, metrics, new, explain.config_path(path, config))
+        page.make(jobs, formats)
+        if output.exists():
+            os.replace(output, old)
+        os.replace(new, output)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+    said = [f"left out: {why}" for why in page.left_out]
+    return "\n".join([page.summary(), *said, f"page: {output / 'index.html'}"])
+
+
+class Page:
+    """The page of a result set, made in a folder; `left_out` says what could not be shown, and why."""
+
+    def __init__(self, config: Config, rows: pd.DataFrame, metrics: Path, folder: Path, path: str):
+        self.config, self.rows, self.folder, self.path, self.source = config, rows, folder, path, metrics
+        self.left_out: list[str] = []
+        self.cells = experiment_tables.summary(config, rows)
+        self.written = files.write_tables(config, rows, self.cells, folder / "tables")
+        self.picture = self.attempt("the picture", answers.picture, config, rows)
+        self.experiments = experiments_of(config, rows)
+        used = [m for m in config.methods if methods.used_by(config, m)]
+        self.methods = [{"id": m, "short": short(config, m), "family": family(config, m)} for m in used]
+        order = list(dict.fromkeys(x["family"] for x in self.methods))
+        self.methods.sort(key=lambda x: order.index(x["family"]))
+        self.known = self.attempt("the bibliography", bibliography.known, config) or {}
+        self.headlines = methods.headlines(config, rows, self.cells)
+        self.templates = html.environment()
+
+    def attempt(self, what: str, make: Callable, *arguments: Any) -> Any:
+        """What `make` returns; None where it fails, which is said at the end: a part costs itself alone."""
+        try:
+            return make(*arguments)
+        except OSError:
+            raise
+        except Exception as error:
+            self.left_out.append(f"{what} ({type(error).__name__}: {error})")
+            return None
+
+    def make(self, jobs: int, formats: Sequence[str]) -> None:
+        """Every file of the page."""
+        source = self.source.parent
+        with drawing.making(self.config, self.rows, source, self.folder / "figures", jobs, formats) as drawn:
+            shutil.copytree(ASSETS, self.folder / "assets")
+            data = self.attempt("the explorer's data", explorer.data, self.config, self.rows, self.path)
+            whole_files.write(self.folder / "assets/data.js", data or "")
+            for name, content in (("index", self.index), ("paper", self.paper), ("how", self.how), ("explore", dict)):
+                self.render(f"{name}.html", name, name, content)
+            for x in self.methods:
+                self.render(f"methods/{x['id']}.html", "method", f"method-{x['id']}", partial(self.method, x["id"]))
+            for name in self.experiments:
+                content = partial(self.experiment, name, drawn(name), formats)
+                self.render(f"experiments/{name}.html", "experiment", name, content)
+
+    def render(self, file: str, template: str, here: str, content: Callable[[], dict[str, Any]]) -> None:
+        """A page of the folder from its template; one that fails says so in its place."""
+        shared = {
+            "name": self.config.name,
+            "preset": self.config.preset,
+            "root": "../" * file.count("/"),
+            "current": lambda name: Markup(' aria-current="page"') if name == here else "",
+            "experiments": [{"id": e, "title": title(self.config, e, "experiments")} for e in self.experiments],
+            "methods": self.methods,
+            "families": {x["id"]: x["family"] for x in self.methods},
+            "first": answers.shown_methods(self.config),
+            "files": list(self.written),
+            "metrics": self.source.as_posix(),
+            "config_path": self.path,
+        }
+
+        def made() -> str:
+            return self.templates.get_template(f"{template}.html.j2").render(shared | content())
+
+        text = self.attempt(file, made)
+        if text is None:
+            why = self.left_out[-1]
+            text = self.templates.get_template("left_out.html.j2").render(shared | {"why": why})
+        whole_files.write(self.folder / file, text)
+
+    def index(self) -> dict[str, Any]:
+        """The first page: question, answer, caveat, picture."""
+        p = self.picture
+        return {
+            "question": p.question if p else words()["question"]["title"],
+            "answer": p.answer if p else "Not answered yet.",
+            "caveat": p.caveat if p else "",
+            "picture": p if p and p.rows else None,
+            "overview": self.overview(),
+        }
+
+    def overview(self) -> Table:
+        """A row for each experiment: its first measure, the best mean, the reference's."""
+        found = []
+        for experiment in self.experiments:
+            row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
+            metric, means = self.headlines.get(experiment, ("", pd.Series(dtype=float)))
+            means, m = means.filter(list(self.config.methods)), describe(metric)
+            if means.empty:
+                found.append([*row, "–", "–", "–", "–", "–"])
+                continue
+            reference = answers.references(
+                words()["question"]["reference"], means.to_frame().T, bool(m.higher_is_better)
+            )
+            own = self.cells[(self.cells["experiment"] == experiment) & (self.cells["metric"] == metric)]
+            own = own.set_index("method", drop=False)
+            best = means.idxmax() if m.higher_is_better else means.idxmin()
+            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", short(self.config, best)]
+            row += [self._mean(own.loc[k], m.digits) if k else entry(None) for k in (best, reference)]
+            found.append([*row, entry(len(means))])
+        name = self.picture.reference if self.picture else "reference"
+        head = ["Experiment", "First measure", "Best mean", "its mean ± sd", name, "Methods"]
+        return table("overview", "The experiments, by their first measure.", head, found)
+
+    def _mean(self, cell: pd.Series, digits: int) -> Entry:
+        where = f"#cell-{cell['experiment']}-{cell['method']}"
+        return Entry(spread(cell["mean"], cell["sd_over_seeds"], digits), value=float(cell["mean"]), href=where)
+
+    def paper(self) -> dict[str, Any]:
+        """The paper's tables, with published values, their sources and verdicts."""
+        return {
+            "tables": [self.written[n] for n in PAPER if n in self.written],
+            "published": overall.verdict_table(self.config, against_published(self.config, self.cells)),
+            "reimplementations": overall.reimplementations(),
+        }
+
+    def how(self) -> dict[str, Any]:
+        """How it was done: the rule, the checklist, what failed, the trials, the provenance, the references."""
+        return {
+            "rule": self.picture.rule if self.picture else "",
+            "checklist": checklist.checklist(self.config, self.rows),
+            "deviations": words()["deviations"],
+            "failures": overall.failures(self.config, self.rows),
+            "trials": self.attempt("the trials", self.trials) or [],
+            "provenance": overall.provenance(self.rows),
+            "references": self.works([key for keys in bibliography.keys(self.config).values() for key in keys]),
+        }
+
+    def works(self, cited: Sequence[str]) -> list[dict[str, str]]:
+        """The cited works that have an entry, each once."""
+        return [bibliography.reference(k, self.known[k]) for k in dict.fromkeys(cited) if k in self.known]
+
+    def trials(self) -> list[Table]:
+        """What the config's tuning found: default and tuned, sensitivity, the ledger, which is a file too."""
+        if self.config.tuning is None:
+            return []
+        frame = tuning.ledger(self.config, self.rows)
+        text = frame.to_csv(index=False, lineterminator="\n")
+        whole_files.write(self.folder / "tables/tuning_ledger.csv", text)
+        return [f(self.config, frame) for f in (tuning.tuned_table, tuning.stability_table, tuning.ledger_table)]
+
+    def method(self, name: str) -> dict[str, Any]:
+        """The page of a method."""
+        found = methods.view(self.config, self.rows, self.cells, self.headlines, name)
+        return {"x": found | {"references": self.works(found["cites"])}}
+
+    def experiment(self, name: str, figures: drawing.Found, formats: Sequence[str]) -> dict[str, Any]:
+        """The page of an experiment."""
+        found, shown = experiments.view(self.config, self.rows, self.cells, self.written, name, self.path), []
+        for kind, figure in figures["figures"].items():
+            with Image.open(self.folder / "figures" / name / f"{kind}.png") as image:
+                width, height = image.size
+            size = {"name": kind, "width": width, "height": height, "formats": [f for f in formats if f != "png"]}
+            shown.append(figure | size)
+        found["headings"] = {t.name: next(h for k, h in HEADINGS.items() if k in t.name) for t in found["more"]}
+        return {"x": found | {"figures": shown, "left_out": list(figures["left_out"].values())}}
+
+    def summary(self) -> str:
+        """The answer for a terminal: the picture in text."""
+        return answers.text(self.picture) if self.picture else "Not answered yet."

@@ -1,204 +1,242 @@
-"""Figures: drawn from what is there, the same bytes twice, kept when the codes are gone."""
+"""Figures: drawn from a result set's files alone, the same bytes twice; one that fails costs itself."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
 import numpy as np
-import pandas as pd
 import pytest
-import torch
-from scipy import stats
+from PIL import Image
+from tests.support.tidy import tidy
 
 from bench.config.reading import load, settings
-from bench.data import datasets
-from bench.evaluate.decoded_grids import PAIRS, SHOWN, SIDE, STEPS, STYLES, pictures, quantiles
-from bench.figures import drawing, planes, style
+from bench.figures import answer, curves, densities, drawing, images, planes, scores, style
 from bench.figures.codes import Codes
 from bench.tables.tidy_table import read_metrics
-from bench.train.autoencoder import Autoencoder
-from regularizers import Gaussian, Petals
 from tests.support import result_sets
 
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    """A result set with all figures drawn once: folder, config, table, what figures.json says by experiment."""
+    """A result set with all figures drawn once: its folder, config, table, the figures, and what they are."""
     folder = tmp_path_factory.mktemp("figures")
-    path, metrics = result_sets.write(folder, referees=True)
+    path, metrics = result_sets.write(folder)
     config, table = load(path), read_metrics(metrics)
-    found = {e: drawing.make(config, table, e, metrics.parent / "runs", folder / "figures") for e in config.experiments}
-    return folder, config, table, metrics.parent / "runs", found
+    made = {e: drawing.make(config, table, e, metrics.parent, folder / "figures") for e in config.experiments}
+    return metrics.parent, config, table, folder / "figures", made
 
 
 def test_every_figure_that_can_be_is_drawn(drawn):
-    folder, _, _, _, found = drawn
-    both = {"scores", "learning", "cost", "referees", "samples", "reconstructions", "interpolations", "latents"}
-    assert set(found["likelihood"]["figures"]) == both | {"manifold"}
-    assert set(found["style"]["figures"]) == both | {"styles", "relabelled"}
-    assert "weight sweep" in found["style"]["left_out"]["weights"]
-    for experiment, content in found.items():
+    _, _, _, folder, made = drawn
+    assert list(made["likelihood"]["figures"]) == ["scores", "learning", "samples", "manifold", "codes"]
+    assert list(made["style"]["figures"]) == ["scores", "learning", "samples", "relabelled"]
+    assert [content["left_out"] for content in made.values()] == [{}, {}]
+    for experiment, content in made.items():
         for name, figure in content["figures"].items():
-            assert (folder / "figures" / experiment / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-            assert (folder / "figures" / experiment / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+            assert (folder / experiment / f"{name}.png").read_bytes().startswith(b"\x89PNG")
             assert figure["caption"].endswith(".")
             assert figure["alt"]
             assert figure["title"]
 
 
-def test_captions_say_n_spread_and_split(drawn):
-    caption = drawn[4]["likelihood"]["figures"]["scores"]["caption"]
-    assert "3 seeds" in caption
-    assert "300 test images" in caption
-    assert "95 % interval" in caption
+def test_captions_say_n_spread_and_seed(drawn):
+    figures = drawn[4]["likelihood"]["figures"]
+    for said in ("at most 3", "300 test images", "95 % interval"):
+        assert said in figures["scores"]["caption"]
+    assert "Seed 0 of each method" in figures["samples"]["caption"]
 
 
-def test_the_same_bytes_in_another_folder(drawn, tmp_path):
-    folder, config, table, runs, _ = drawn
-    drawing.make(config, table, "style", runs, tmp_path)
-    for path in (tmp_path / "style").iterdir():
-        assert path.read_bytes() == (folder / "figures/style" / path.name).read_bytes(), path.name
+def test_the_same_bytes_in_another_folder_and_without_runs(drawn, tmp_path):
+    source, config, table, folder, _ = drawn
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            (clone / path.name).write_bytes(path.read_bytes())
+    for experiment in config.experiments:
+        drawing.make(config, table, experiment, clone, tmp_path / "figures")
+    again = sorted(p.relative_to(tmp_path / "figures") for p in (tmp_path / "figures").rglob("*.png"))
+    assert again == sorted(p.relative_to(folder) for p in folder.rglob("*.png"))
+    for path in again:
+        assert (tmp_path / "figures" / path).read_bytes() == (folder / path).read_bytes(), path
 
 
-def test_what_has_not_changed_is_not_drawn_again(drawn, monkeypatch):
-    folder, config, table, runs, found = drawn
-    monkeypatch.setattr(drawing, "save", lambda *_: pytest.fail("drawn again"))
-    assert drawing.make(config, table, "likelihood", runs, folder / "figures") == found["likelihood"]
+def test_pdf_and_svg_are_drawn_when_asked_and_are_the_same_twice(drawn, tmp_path):
+    source, config, table, *_ = drawn
+    for name in ("a", "b"):
+        drawing.make(config, table, "style", source, tmp_path / name, ("png", "pdf", "svg"))
+    assert (tmp_path / "a/style/scores.pdf").read_bytes().startswith(b"%PDF")
+    assert b"<svg" in (tmp_path / "a/style/scores.svg").read_bytes()
+    for path in (tmp_path / "a/style").iterdir():
+        assert path.read_bytes() == (tmp_path / "b/style" / path.name).read_bytes(), path.name
 
 
-def test_a_changed_number_is_drawn_again(drawn, tmp_path, monkeypatch):
-    folder, config, table, runs, _ = drawn
-    changed = table.assign(value=table.value + (table.metric == "log_likelihood"))
-    names = []
-    monkeypatch.setattr(drawing, "save", lambda figure, path: names.append(path.name))
-    monkeypatch.setattr(drawing.whole_files, "write", lambda *_: None)
-    drawing.make(config, changed, "likelihood", runs, folder / "figures")
-    assert set(names) == {"scores", "cost"}
-
-
-def test_figures_of_codes_outlive_the_codes(drawn, tmp_path):
-    folder, config, table, runs, found = drawn
-    hidden = [path.rename(path.with_suffix(".hidden")) for path in runs.glob("**/codes.npz")]
-    try:
-        assert drawing.make(config, table, "style", runs, folder / "figures") == found["style"]
-        fresh = drawing.make(config, table, "style", runs, tmp_path)
-    finally:
-        for path in hidden:
-            path.rename(path.with_suffix(".npz"))
-    assert set(fresh["figures"]) == {"scores", "learning", "cost", "referees"}
-    assert "because the codes are not kept with the results" in fresh["left_out"]["pictures"]
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no such backend", "webagg"])
+def test_a_users_own_settings_change_no_byte(drawn, tmp_path, backend):
+    source, _, _, folder, _ = drawn
+    (tmp_path / "matplotlibrc").write_text(
+        "text.usetex: True\nfont.size: 25\nfont.family: serif\naxes.facecolor: pink\n"
+    )
+    program = (
+        "import sys; from pathlib import Path; from bench.figures import drawing;"
+        "from bench.config.reading import load;"
+        "from bench.tables.tidy_table import read_metrics; config, source, output = map(Path, sys.argv[1:]);"
+        "drawing.make(load(config), read_metrics(source / 'metrics.csv'), 'style', source, output)"
+    )
+    own = {"MPLBACKEND": backend, "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "LC_ALL": "C"}
+    config = source.parents[1] / "config/tiny.yaml"
+    done = subprocess.run(
+        [sys.executable, "-c", program, config, source, tmp_path], env=os.environ | own, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("scores", "learning", "samples"):
+        assert (tmp_path / f"style/{name}.png").read_bytes() == (folder / f"style/{name}.png").read_bytes(), name
 
 
 def test_an_experiment_without_numbers_says_so(drawn, tmp_path):
-    _, config, table, _, _ = drawn
+    _, config, table, *_ = drawn
     empty = table.assign(metric=None, value=None, status="missing", run=None).drop_duplicates(["method", "seed"])
     content = drawing.make(config, empty, "likelihood", tmp_path, tmp_path / "figures")
     assert content["figures"] == {}
     assert "no run has a number yet" in content["left_out"]["scores"]
 
 
-def test_a_method_looks_the_same_everywhere_and_unlike_others(drawn):
-    _, config, table, _, _ = drawn
-    looks = style.looks(config, table)
-    assert looks == style.looks(config, table[table.experiment == "style"])
-    many = {f"m{i}": {"regularizer": "energy"} for i in range(20)}
-    assert len(set(style.looks(config.model_copy(update={"methods": many}), table).values())) >= 20
+def test_a_figure_that_fails_costs_itself_and_says_why(drawn, tmp_path, monkeypatch):
+    source, config, table, *_ = drawn
+
+    def fail(*_):
+        raise ArithmeticError("a bad cell")
+
+    monkeypatch.setattr(scores, "score_figure", fail)
+    content = drawing.make(config, table, "likelihood", source, tmp_path)
+    assert list(content["figures"]) == ["learning", "samples", "manifold", "codes"]
+    assert "a bad cell" in content["left_out"]["scores"]
+    assert not (tmp_path / "likelihood/scores.png").exists()
 
 
-def model_of(drawn, experiment):
-    """An untrained model, the data set and its test codes."""
-    dataset, s = datasets.load("digits"), settings(drawn[1], experiment, "mmd")
-    model = Autoencoder(s, dataset.pixels, dataset.classes).initialise(0).eval()
-    with torch.no_grad():
-        return model, dataset, {"z": model.encode(dataset.test.x[:])["z"].mean}
+def test_a_kind_of_figure_whose_numbers_cannot_be_read_costs_itself(drawn, tmp_path, monkeypatch):
+    source, config, table, *_ = drawn
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            (clone / path.name).write_bytes(path.read_bytes())
+    whole = (clone / "arrays.npz").read_bytes()
+    (clone / "arrays.npz").write_bytes(whole[: len(whole) // 2])  # as an interrupted copy leaves it
+    content = drawing.make(config, table, "likelihood", clone, tmp_path / "figures")
+    assert list(content["figures"]) == ["scores", "learning"]
+    assert "arrays.npz" in content["left_out"]["images"]
 
 
-def test_pictures_have_their_sizes(drawn):
-    flat = pictures(*model_of(drawn, "likelihood"))
-    assert {k: len(v) for k, v in flat.items()} == {
-        "originals": SHOWN, "reconstructions": SHOWN, "interpolations": PAIRS * STEPS, "manifold": SIDE**2,
-        "manifold_axes": 2,
-    }  # fmt: skip
-    styled = pictures(*model_of(drawn, "style"))
-    assert len(styled["styles"]) == STYLES * 10
-    assert len(styled["relabelled"]) == STYLES * 11
-    assert all(v.dtype == np.uint8 for k, v in styled.items())
+@pytest.mark.parametrize("title", ["$x_{$", "$$", "a\nb", "100 % & <b>", "\\frac{1}{2}", "汉字 ✓", "x" * 200])
+def test_any_title_can_be_drawn(tmp_path, title):
+    path, metrics = result_sets.write(tmp_path, seeds=2)
+    config = load(path)
+    named = config.model_copy(update={"methods": config.methods | {"mmd": config.methods["mmd"] | {"title": title}}})
+    content = drawing.make(named, read_metrics(metrics), "style", metrics.parent, tmp_path / "figures")
+    assert content["left_out"] == {}
+    assert len(content["figures"]) == 4
 
 
-def test_pictures_are_what_they_say(drawn):
-    model, dataset, codes = model_of(drawn, "likelihood")
-    found = pictures(model, dataset, codes)
-    with torch.no_grad():
-        decoded = model.decode({"z": codes["z"][:2]}).clamp(0, 1)
-        corner = model.decode({"z": torch.tensor([[found["manifold_axes"][0][0], found["manifold_axes"][1][-1]]])})
-    ends = found["interpolations"].reshape(PAIRS, STEPS, -1)[0, [0, -1]]
-    np.testing.assert_allclose(ends / 255, decoded, atol=0.003)
-    np.testing.assert_allclose(found["reconstructions"][:2] / 255, decoded, atol=0.003)
-    np.testing.assert_allclose(found["manifold"][0] / 255, corner[0], atol=0.003)  # top left: low x, high y
-    np.testing.assert_allclose(found["originals"] / 255, dataset.test.x[:SHOWN], atol=0.003)
+def test_a_method_looks_as_its_family_does_everywhere(drawn):
+    config = drawn[1]
+    found = {style.look(config, m) for m in config.methods}
+    assert len(found) == 1  # none of them declares a family
+    assert len(set(style.FAMILIES.values())) == len(style.FAMILIES)
+    assert len({own.marker for own in style.FAMILIES.values()}) == len(style.FAMILIES)  # also in grey
 
 
-def test_a_style_grid_keeps_the_style_along_a_row(drawn):
-    model, dataset, codes = model_of(drawn, "style")
-    relabelled = pictures(model, dataset, codes)["relabelled"].reshape(STYLES, 11, -1)
-    with torch.no_grad():
-        expected = model.decode({"z": codes["z"][2:3], "label": torch.eye(10)[4:5]})
-    np.testing.assert_allclose(relabelled[2, 5] / 255, expected[0], atol=0.003)
+def test_a_method_that_failed_does_not_flatten_the_others():
+    rng, means = np.random.default_rng(0), {f"m{i}": 300.0 + i for i in range(10)} | {"failed": 31.0}
+    values = {("likelihood", m, "log_likelihood"): list(mean + rng.normal(size=3)) for m, mean in means.items()}
+    frame = scores.scores(tidy(values), "likelihood", "log_likelihood")
+    low, high = scores.limits(frame)
+    assert 290 < low < 300
+    assert 309 < high < 320
+    names, looks = {m: m for m in means}, {m: style.FAMILIES["other"] for m in means}
+    with style.own_style():
+        figure = scores.score_figure({"log_likelihood": frame}, names, looks, {"log_likelihood": None})
+    assert [t.get_text() for t in figure.axes[0].texts] == [f"{frame['failed'].mean():.1f}"]
 
 
-def test_an_untrained_decoder_shows_nothing(drawn):
-    model, dataset, codes = model_of(drawn, "likelihood")
-    model.settings = model.settings.model_copy(update={"terms": ["classification"]})
-    assert pictures(model, dataset, codes) == {}
+@pytest.mark.parametrize("values", [[5.0, 5.0, 5.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1e9]])
+def test_a_scale_has_two_ends(values):
+    frame = scores.scores(tidy({("e", f"m{i}", "error"): [v, v] for i, v in enumerate(values)}), "e", "error")
+    low, high = scores.limits(frame)
+    assert np.isfinite([low, high]).all()
+    assert low < high
 
 
-def test_quantiles_of_a_mixture():
-    u = torch.tensor([0.025, 0.5, 0.9], dtype=torch.float64)
-    np.testing.assert_allclose(quantiles(Gaussian(2, 5.0), u)[0], stats.norm.ppf(u, scale=5), atol=1e-6)
-    found, sample = quantiles(Petals(), u), Petals().sample(200_000)
-    np.testing.assert_allclose(found[1], np.quantile(sample[:, 1], u), atol=0.05)
+def test_a_learning_curve_is_that_of_the_histories(drawn):
+    source, config, table, *_ = drawn
+    own = table[(table["experiment"] == "style") & (table["method"] == "aae")]
+    found = curves.histories(own, source)
+    assert len(found) == 3 * 4
+    with style.own_style():
+        figure = curves.learning_figure(found, ["reconstruction"], {"aae": "AAE"}, config)
+    line = figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(line, found.groupby("epoch")["reconstruction"].mean())
 
 
-@pytest.mark.parametrize(("kind", "clusters"), [("styles", 10), ("styles", 16), ("relabelled", 16)])
-def test_a_row_of_a_style_grid_is_one_style(drawn, kind, clusters):
-    per_row = clusters + (kind == "relabelled")
-    images = np.repeat(np.arange(STYLES, dtype=np.uint8), per_row)[:, None].repeat(64, axis=1)
-    found = [Codes(m, 0, {kind: images}, settings(drawn[1], "style", m)) for m in ("aae", "mmd")]
-    shown = images.panels(found, kind, (1, 8, 8), drawn[1]).axes[0].images
+@pytest.mark.parametrize(("clusters", "rows"), [(10, 8), (16, 3)])
+def test_a_row_of_relabelled_images_is_one_test_image(drawn, clusters, rows):
+    s = settings(drawn[1], "style", "mmd")
+    if clusters != 10:
+        cluster = s.latents["z"].model_copy(update={"head": "categorical", "prior": "one_hot", "dim": clusters})
+        s = s.model_copy(update={"latents": {"y": cluster}, "decoder": ["y"]})
+    pixels = np.repeat(np.arange(rows, dtype=np.uint8), clusters + 1)[:, None].repeat(64, axis=1)
+    found = [Codes(m, m, 0, {"relabelled": pixels}, s) for m in ("aae", "mmd")]
+    shown = images.panels(found, "relabelled", (1, 8, 8)).axes[0].images
     assert len(shown) == 2
     for image in shown:
-        rows = np.asarray(image.get_array())[1::9, 1:-1, 0]
-        assert rows.shape == (STYLES, 9 * per_row - 1)
-        assert all(set(row) - {255} == {i} for i, row in enumerate(rows))
+        lines = np.asarray(image.get_array())[1::9, 1:-1, 0]
+        assert lines.shape == (rows, 9 * (clusters + 1) - 1)
+        assert all(set(line) - {255} == {i} for i, line in enumerate(lines))
 
 
 def test_a_montage_puts_images_in_rows():
-    images = np.arange(3, dtype=np.uint8)[:, None].repeat(4, axis=1) * 50
-    found = images.montage(images, (1, 2, 2), 2)
+    pixels = np.arange(3, dtype=np.uint8)[:, None].repeat(4, axis=1) * 50
+    found = images.montage(pixels, (1, 2, 2), 2)
     assert found.shape == (7, 7, 3)
     assert [int(found[y, x, 0]) for y, x in ((1, 1), (1, 4), (4, 1), (4, 4), (0, 0))] == [0, 50, 100, 255, 255]
+
+
+def test_samples_are_the_stored_bytes(drawn):
+    with Image.open(drawn[3] / "likelihood/samples.png") as image:
+        shown = np.asarray(image.convert("L"))
+    sample = np.random.default_rng(0).integers(0, 255, (40, 64), np.uint8)[0].reshape(8, 8)
+    zoom = max(1, round(images.IMAGE / 8))
+    left, top = images.LABELS + zoom, images.GAP + zoom
+    assert (shown[top : top + 8 * zoom : zoom, left : left + 8 * zoom : zoom] == sample).all()
 
 
 def test_far_codes_of_one_method_do_not_shrink_the_panels_of_the_others():
     s = settings(load("config/full.yaml"), "latent_2d", "aae")
     z = np.random.default_rng(0).normal(size=(500, 2))
-    found = [planes.Codes("aae", 0, {"test_z": spread * z}, s) for spread in (1, 1, 50)]
+    found = [Codes("aae", "AAE", 0, {"test_z": spread * z}, s) for spread in (1, 1, 50)]
     assert np.abs(planes.limits(found)).max() < 4
     assert np.abs(planes.limits(found[2:])).min() > 50
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_a_plane_is_drawn_whatever_its_prior(scale):
+    from regularizers import Gaussian
+
+    prior, grid = Gaussian(2, scale), np.stack([np.linspace(-2, 2, 150)] * 2)
+    heights = planes.levels(densities.contours(prior, grid))
+    assert len(heights) == (3 if scale == 1 else 0)
+
+
 def test_contours_are_the_density_of_the_prior():
+    from scipy import stats
+
+    from regularizers import Gaussian
+
     grid = np.stack([np.linspace(-2, 2, 5)] * 2)
-    np.testing.assert_allclose(planes.contours(Gaussian(2), grid)[2, 3], stats.norm.pdf(0) * stats.norm.pdf(1), 1e-5)
-
-
-def test_a_critical_difference_diagram_needs_five_experiments(tmp_path):
-    config = load(result_sets.write(tmp_path, seeds=1)[0])
-    scores = pd.DataFrame({"aae": [3.0, 2, 3, 3, 3, 3], "mmd": [2.0, 3, 2, 2, 2, 2], "vae": [1.0] * 6})
-    made = drawing.make_ranks(config, scores, tmp_path / "figures")
-    assert "6 experiments" in made["figures"]["ranks"]["caption"]
-    first = (tmp_path / "figures/all/ranks.png").read_bytes()
-    (tmp_path / "figures/all/ranks.png").unlink()
-    drawing.make_ranks(config, scores, tmp_path / "figures")
-    assert (tmp_path / "figures/all/ranks.png").read_bytes() == first
-    made = drawing.make_ranks(config, scores.iloc[:4], tmp_path / "few")
-    assert "at least 5" in made["left_out"]["ranks"]
+    found = densities.contours(Gaussian(2), grid)
+    np.testing.assert_allclose(found[2, 3], stats.norm.pdf(0) * stats.norm.pdf(1), 1e-5)
 
 
 def test_a_figure_is_as_tall_as_its_legend():
@@ -213,3 +251,56 @@ def test_a_figure_is_as_tall_as_its_legend():
         assert found.get_window_extent().y0 >= 0
         heights.append(figure.get_size_inches()[1])
     assert heights[0] == 3 < heights[1]
+
+
+def test_no_setting_of_matplotlib_is_left_changed(drawn, tmp_path):
+    source, config, table, *_ = drawn
+    before = dict(matplotlib.rcParams)
+    drawing.make(config, table, "style", source, tmp_path)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_picture_of_the_answer_says_what_the_tables_say(drawn, tmp_path):
+    config, metrics = drawn[0].parents[1] / "config/tiny.yaml", drawn[0] / "metrics.csv"
+    written = answer.write(config, metrics, tmp_path)
+    assert [p.name for p in written] == ["answer-light.svg", "answer-light.png", "answer-dark.svg"]
+    again = answer.write(config, metrics, tmp_path / "again")
+    assert [p.read_bytes() for p in written] == [p.read_bytes() for p in again]
+    found = answer.picture(load(config), read_metrics(metrics))
+    said = [t.get_text() for t in answer.draw(found, answer.THEMES["dark"]).axes[0].texts]
+    for row in found.rows:
+        assert row.short in said
+        for cell, measure in zip(row.cells, found.measures, strict=True):
+            if cell is not None:
+                value, ends = answer.in_cell(cell, measure)
+                assert any(text.endswith(value) for text in said)
+                assert not ends or ends in said
+
+
+@pytest.mark.parametrize("theme", answer.THEMES.values(), ids=list(answer.THEMES))
+def test_verdicts_are_told_apart_in_grey_and_their_words_can_be_read(theme):
+    def luminance(color):
+        rgb = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    def contrast(a, b):
+        light, dark = max(luminance(a), luminance(b)), min(luminance(a), luminance(b))
+        return (light + 0.05) / (dark + 0.05)
+
+    for fill, ink in theme.verdicts.values():
+        assert contrast(fill, ink) >= 4.5
+    assert contrast(theme.verdicts["better"][0], theme.verdicts["worse"][0]) >= 2.5
+    for word in ("better", "worse"):
+        assert contrast(theme.verdicts[word][0], theme.verdicts["undecided"][0]) >= 1.5
+
+
+def test_the_page_and_the_file_have_the_same_colours():
+    css = Path(answer.__file__).parents[1] / "report/assets/page.css"
+    text = css.read_text(encoding="utf-8")
+    for theme in answer.THEMES.values():
+        for fill, ink in (theme.verdicts[w] for w in ("better", "worse", "level", "undecided")):
+            assert fill in text.replace("#fff;", "#ffffff;")
+            assert ink in text.replace("#fff;", "#ffffff;")
+    for own in style.FAMILIES.values():
+        assert own.color in text

@@ -116,7 +116,7 @@ def test_the_quick_benchmark_runs_on_slurm_through_a_killed_job_and_a_drained_no
     cluster.slurm("scontrol", "update", f"nodename={node}", "state=resume")
     assert "Trying to restart job" in finish(process)
     assert len(cluster.jobs("all", "train")) > len(cluster.jobs("all", "evaluate"))  # one was submitted twice
-    assert (copy.folder / "results/quick/report.html").exists()
+    assert (copy.folder / "results/quick/report/index.html").exists()
     copy.run(
         "python", "-m", "bench", "check", "config/quick.yaml", "--strict"
     )  # every run finished, every record sound
