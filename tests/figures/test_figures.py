@@ -9,13 +9,13 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support.tidy import tidy
 
 from bench.config.reading import load, settings
 from bench.figures import answer, curves, densities, drawing, images, planes, scores, style
 from bench.figures.codes import Codes
 from bench.tables.tidy_table import read_metrics
 from tests.support import result_sets
+from tests.support.tidy import tidy
 
 
 @pytest.fixture(scope="module")
