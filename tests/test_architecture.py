@@ -34,7 +34,7 @@ LONGEST_REGULARIZER = 70  # of its code, without the docstrings in which the mat
 # Words that are no regularizer there: the paper after which a protocol of Parzen estimates is called, a family of
 # methods, a measurement. perf measures one kernel after the other.
 OTHER_WORDS = {
-    "bench.evaluate.parzen": {"gmmn"},
+    "bench.evaluate.likelihood": {"gmmn"},
     "bench.figures.style": {"adversarial"},
     "bench.tables.tidy_table": {"adversarial"},
     "bench.tables.metric_names": {"gmmn", "mmd"},
