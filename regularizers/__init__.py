@@ -24,8 +24,8 @@ ENCODERS = ("deterministic", "gaussian", "universal")
 class Regularizer(nn.Module):
     """Pulls the codes of a batch towards the prior.
 
-    A subclass implements `forward`. Hyperparameters are annotated keyword arguments of `__init__`,
-    explained in the class docstring in latent units. The rest is declared:
+    A subclass implements `forward`, unless it is no penalty. Hyperparameters are keyword arguments of `__init__`, whose
+    annotations say what they may be, explained in the class docstring in latent units. The rest is declared:
 
     - `encoders`: the encoders it can work with, the preferred one first.
     - `unsupported`: the reason why it cannot work with a prior or an encoder, or None.
@@ -56,8 +56,8 @@ class Regularizer(nn.Module):
         raise TypeError(f"{type(self).__name__} declares inner_steps but no inner_loss")
 
     def forward(self, codes: Float[Tensor, "n D"], posterior: Distribution) -> Float[Tensor, ""]:
-        """The penalty, differentiable in the codes and in the posterior's parameters."""
-        raise TypeError(f"{type(self).__name__} has no forward")
+        """The penalty, differentiable in the codes and in the posterior's parameters; none unless it is defined."""
+        return 0 * codes.sum()
 
     def fit(self, codes: Float[Tensor, "n D"]) -> None:
         """What is fitted to the codes of the training set once the autoencoder is trained."""

@@ -4,6 +4,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from regularizers import Regularizer
+from regularizers._ranges import Count
 
 
 class Adversarial(Regularizer):
@@ -18,7 +19,7 @@ class Adversarial(Regularizer):
     title = "AAE"
     cites = ("makhzani2015", "goodfellow2014")
 
-    def __init__(self, prior, width: int = 1000, inner_steps: int = 1):
+    def __init__(self, prior, width: Count = 1000, inner_steps: Count = 1):
         super().__init__(prior)
         self.inner_steps = inner_steps
         self.discriminator = nn.Sequential(

@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from regularizers import Prior, Regularizer
+from regularizers._ranges import Count
 
 
 class ExPost(Regularizer):
@@ -21,15 +22,12 @@ class ExPost(Regularizer):
     title = "Autoencoder, mixture fitted ex post"
     cites = ("ghosh2020",)
 
-    def __init__(self, prior, components: int = 10):
+    def __init__(self, prior, components: Count = 10):
         super().__init__(prior)
         K, D = components, prior.dim
         self.mixture = Prior(torch.full((K,), 1 / K), torch.zeros(K, D), torch.zeros(K, D, D))
         self.register_buffer("fitted", torch.tensor(False))
         self.converged = ""
-
-    def forward(self, codes, posterior):
-        return 0 * codes.sum()
 
     def fit(self, codes):
         z = codes.detach().double().cpu().numpy()

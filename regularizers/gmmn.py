@@ -1,12 +1,12 @@
 """Generative moment matching network on the codes of an autoencoder (GMMN+AE, Li et al., 2015)."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 
 from regularizers import Regularizer
+from regularizers._ranges import Count, Several
 
 BATCH = 256
 
@@ -24,7 +24,7 @@ class GMMN(Regularizer):
     title = "GMMN+AE"
     cites = ("li2015gmmn",)
 
-    def __init__(self, prior, noise: int = 10, bandwidths: Sequence[float] = (0.2, 0.5, 1.0), steps: int = 500):
+    def __init__(self, prior, noise: Count = 10, bandwidths: Several = (0.2, 0.5, 1.0), steps: Count = 500):
         super().__init__(prior)
         self.noise, self.bandwidths, self.steps = noise, tuple(bandwidths), steps
         layers = [m for a, b in pairwise((noise, 64, 256, 256)) for m in (nn.Linear(a, b), nn.ReLU())]
@@ -32,9 +32,6 @@ class GMMN(Regularizer):
         self.register_buffer("mean", torch.zeros(prior.dim))
         self.register_buffer("scale", torch.ones(prior.dim))
         self.register_buffer("fitted", torch.tensor(False))
-
-    def forward(self, codes, posterior):
-        return 0 * codes.sum()
 
     def fit(self, codes):
         self.mean.copy_(codes.mean(0))

@@ -3,6 +3,7 @@
 from torch.distributions import MixtureSameFamily, kl_divergence
 
 from regularizers import Regularizer
+from regularizers._ranges import Amount
 
 
 class KL(Regularizer):
@@ -20,7 +21,7 @@ class KL(Regularizer):
     encoders = ("gaussian",)
     sums_over_categories = True
 
-    def __init__(self, prior, beta: float = 1.0):
+    def __init__(self, prior, beta: Amount = 1.0):
         super().__init__(prior)
         self.beta = beta
 

@@ -1,5 +1,9 @@
 """Debiased entropic optimal transport to prior samples (Feydy et al., 2019), by geomloss."""
 
+from typing import Annotated
+
+from annotated_types import Interval
+
 from regularizers import Regularizer, rms, too_few
 from regularizers._keops import private_folder
 
@@ -22,7 +26,12 @@ class Sinkhorn(Regularizer):
     title = "Sinkhorn"
     cites = ("feydy2019", "patrini2019")
 
-    def __init__(self, prior, blur: float = 0.5, scaling: float = 0.7):
+    def __init__(
+        self,
+        prior,
+        blur: Annotated[float | int, Interval(ge=1e-4, le=100)] = 0.5,
+        scaling: Annotated[float, Interval(ge=0.01, le=0.999)] = 0.7,
+    ):
         super().__init__(prior)
         # The backend is named because "auto" falls back without a word.
         private_folder()  # the import below would open the one that all processes write

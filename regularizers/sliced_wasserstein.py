@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import normalize
 
 from regularizers import Regularizer, rms, too_few
+from regularizers._ranges import Count
 
 
 class SlicedWasserstein(Regularizer):
@@ -21,7 +22,7 @@ class SlicedWasserstein(Regularizer):
     title = "Sliced Wasserstein"
     cites = ("kolouri2019", "deshpande2018")
 
-    def __init__(self, prior, projections: int = 50):
+    def __init__(self, prior, projections: Count = 50):
         super().__init__(prior)
         self.projections = projections
 

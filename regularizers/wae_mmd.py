@@ -1,10 +1,9 @@
 """Sampled maximum mean discrepancy of the Wasserstein autoencoder (Tolstikhin et al., 2018)."""
 
-from collections.abc import Sequence
-
 import torch
 
 from regularizers import Regularizer, rms, too_few
+from regularizers._ranges import Several
 
 
 class WAEMMD(Regularizer):
@@ -22,7 +21,7 @@ class WAEMMD(Regularizer):
     title = "WAE-MMD (sampled)"
     cites = ("tolstikhin2018", "gretton2012")
 
-    def __init__(self, prior, scales: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)):
+    def __init__(self, prior, scales: Several = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)):
         super().__init__(prior)
         self.scales = tuple(scales)
 

@@ -73,6 +73,8 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
         config = _tuning(config, content, found)
     judge(content, only, found)
     found.raise_any()
+    trials.judge(config, found)
+    found.raise_any()
     config = trials.with_trials(config)
     if only is None:
         return config
@@ -112,7 +114,8 @@ def _tuning(config: Config, content: dict, found: Mistakes) -> Config:
     if tuning.experiment not in experiments:
         found.add(("tuning", "experiment"), unknown(tuning.experiment, experiments))
     for method, tried in tuning.trials.items():
-        if method not in declared and (config.only or method in section(found.given, "tuning", "trials")):
+        known = tuning.experiment in experiments
+        if known and method not in declared and (config.only or method in section(found.given, "tuning", "trials")):
             found.add(("tuning", "trials", method), unknown(method, declared))
         for i, trial in enumerate(tried):
             found.validate(Trial, trial, ("tuning", "trials", method, i))

@@ -1,12 +1,47 @@
 """The trials of a config's `tuning`, as methods of an experiment of their own."""
 
+from bench.config import combinations
+from bench.config.cells import Mistakes, seeds, settings
 from bench.config.layers import merge
-from bench.config.schema import TUNING, Config
+from bench.config.schema import TUNING, VALIDATION_METRICS, Config, Settings
 
 
 def trial_name(method: str, number: int) -> str:
     """The method that a trial of another is, counted from 1."""
     return f"{method}_trial{number}"
+
+
+def judge(config: Config, found: Mistakes) -> None:
+    """Mistakes in the trials of a config that has no others: what they measure, on which seeds, by which settings."""
+    tuning = config.tuning
+    if tuning is None:
+        return
+    asked = list(range(tuning.seeds)) if isinstance(tuning.seeds, int) else tuning.seeds
+    needed = VALIDATION_METRICS[tuning.metric]
+    for method, tried in tuning.trials.items():
+        own = settings(config, tuning.experiment, method)
+        if lacking := sorted({*asked} - {*seeds(config, tuning.experiment, method)}):
+            said = f"the default, {method!r} of {tuning.experiment!r}, has no seed {', '.join(map(str, lacking))}"
+            found.add(("tuning", "seeds"), f"{said} to be compared with", by=method)
+        if needed not in own.evaluations:
+            found.add(
+                ("tuning", "metric"), f"{method!r} of {tuning.experiment!r} does not measure {needed!r}", by=method
+            )
+        tested: list[Settings] = [own]
+        for i, trial in enumerate(tried):
+            changed = merge(own.model_dump(exclude_unset=True), merge(tuning.settings, trial))
+            changed = Settings.model_validate({k: v for k, v in changed.items() if k != "title"})
+            at = ("tuning", "trials", method, i)
+            for message, *places in combinations.mistakes(changed):
+                found.add((*at, *places[0]), message, by=i)
+            if needed not in changed.evaluations:
+                found.add((*at, "evaluations"), f"does not measure {needed!r}, which the choice is by", by=i)
+            compared = changed.model_copy(update={"evaluations": own.evaluations, "parzen_samples": own.parzen_samples})
+            if compared in tested:
+                found.add(at, "has the settings of the default, or of an earlier trial", by=i)
+            tested.append(compared)
+        if any(trial_name(method, i) in config.methods for i in range(1, len(tried) + 1)):
+            found.add(("methods", trial_name(method, 1)), f"is the name of a trial of {method!r}; choose another")
 
 
 def with_trials(config: Config) -> Config:

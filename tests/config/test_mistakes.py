@@ -21,6 +21,7 @@ COUNT = "expected 'all', 0 or a multiple of the 10 classes of digits, at most 10
 NAME = "a name has a to z, 0 to 9 and _, begins with a letter and is no longer than 40"
 TURNS = "has no effect without terms: regularization, a penalty and schedule: alternating"
 MIXTURE = "experiments: {density: {latents: {z: {prior: mixture, settings: {%s}}}}}"
+TUNING = "tuning: {experiment: density, seeds: %s, %s trials: {mmd: [%s]}}"
 Z = "experiments.density.latents.z"
 
 # what a file says that extends tests/support/configs.py: the beginnings of the lines that answer it
@@ -83,6 +84,13 @@ MISTAKES = {
     ],
     "methods: {aae: {hyperparameters: {inner_steps: 1.5}}}": [
         "methods.aae.hyperparameters.inner_steps: expected a whole number (found 1.5)"
+    ],
+    "methods: {mmd: {regularizer: sinkhorn, hyperparameters: {blur: 0, scaling: 1.5}}}": [
+        "methods.mmd.hyperparameters.blur: expected at least 0.0001 (found 0)",
+        "methods.mmd.hyperparameters.scaling: expected at most 0.999 (found 1.5)",
+    ],
+    "methods: {mmd: {regularizer: wae_mmd, hyperparameters: {scales: [1, -1]}}}": [
+        "methods.mmd.hyperparameters.scales.1: expected greater than 0 (found -1)"
     ],
     # --- priors
     "experiments: {density: {latents: {z: {settings: {scale: -1}}}}}": [
@@ -238,6 +246,11 @@ MISTAKES = {
         "methods.vae.optimizers.regularization: has no effect: with schedule: joint it is reconstruction that count",
         "methods.vae.optimizers.inner: has no effect: with schedule: joint it is reconstruction that count",
     ],
+    "methods: {ae: {weight: 5, schedule: alternating, weights: {z: 2}}}": [
+        "methods.ae.weight: has no effect without a penalty and an encoder that learns",
+        "methods.ae.schedule: has no effect without terms that take turns, and a penalty if regularization is one",
+        "methods.ae.weights.z: " + PENALISED,
+    ],
     "methods: {mmd: {optimizers: {inner: {lr: 0.1}}}}": ["methods.mmd.optimizers.inner: has no effect: with schedule"],
     "methods: {aae: {optimizers: {inner: {decay: {50: 0.1}}}}}": [
         "methods.aae.optimizers.inner.decay.50: is beyond the 4 epochs"
@@ -303,6 +316,35 @@ MISTAKES = {
     "methods: {mmd: {family: adverserial}}": [
         "methods.mmd.family: unknown 'adverserial'; did you mean 'adversarial'? Valid: adversarial, closed form,"
     ],
+    # --- trials
+    TUNING % ("2", "metric: nosuch,", "{weight: 2}"): [
+        "tuning.metric: unknown 'nosuch'. Valid: validation_log_likelihood, validation_error"
+    ],
+    TUNING % ("[0]", "metric: validation_error,", "{weight: 2}"): [
+        "tuning.metric: 'mmd' of 'density' does not measure 'classification'",
+        "tuning.trials.mmd.0.evaluations: does not measure 'classification', which the choice is by",
+    ],
+    TUNING % ("[0, 7]", "", "{weight: 2}"): [
+        "tuning.seeds: the default, 'mmd' of 'density', has no seed 7 to be compared with"
+    ],
+    TUNING % ("1", "", "{weight: 1}, {wieght: 3}, {seeds: 3}"): [
+        "tuning.trials.mmd.1.wieght: unknown 'wieght'; did you mean 'weight'? Valid:",
+        "tuning.trials.mmd.2.seeds: unknown 'seeds'",
+    ],
+    TUNING % ("1", "", "{weight: 1}, {loss: bernoulli, output: linear}, {width: 9}, {width: 9}"): [
+        "tuning.trials.mmd.0: has the settings of the default, or of an earlier trial",
+        "tuning.trials.mmd.1.loss: loss: bernoulli needs output: sigmoid (found linear)",
+        "tuning.trials.mmd.3: has the settings of the default, or of an earlier trial",
+    ],
+    "only: [density, tuning]\n" + TUNING % ("1", "settings: {evaluations: [latent]},", "{weight: 2}"): [
+        "tuning.trials.mmd.0.evaluations: does not measure 'likelihood', which the choice is by"
+    ],
+    "tuning: {experiment: densty, trials: {mmd: [{weight: 2}], vae: []}}": [
+        "tuning.trials: every method must have as many trials as the others, at least one; found mmd 1, vae 0 (found"
+    ],
+    "tuning: {experiment: densty, trials: {mmd: [{weight: 2}]}}": [
+        "tuning.experiment: unknown 'densty'; did you mean 'density'? Valid: density, classes, clusters, informed",
+    ],
     # --- YAML
     "seeds: 2\nseeds: 3": [None, "c.yaml:4: duplicate key 'seeds'"],
     "defaults: {<<: 3}": [None, "c.yaml:3: expected a mapping or list of mappings for merging, but found scalar"],
@@ -324,6 +366,7 @@ def test_a_line_for_each_mistake_and_no_other(tmp_path, text):
 
 
 SOUND = [
+    "methods: {mmd: {regularizer: sinkhorn, hyperparameters: {blur: 1e-3}}}",
     "defaults: {optimizers: {reconstruction: {lr: 1e-3, decay: {cosine: 0.02, 2: 0.1}}}}",
     "methods: {a: &a {regularizer: mmd}, b: {<<: *a, title: R, short: r, family: KL}}\n"
     "experiments: {density: {methods: [a, b]}}",
