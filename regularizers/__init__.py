@@ -4,6 +4,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -39,6 +40,7 @@ class Regularizer(nn.Module):
     encoders: tuple[str, ...] = ENCODERS
     inner_steps: int = 0
     sums_over_categories: bool = False
+    precision: str = "float32"  # of the training, which sets it: what `network` computes in
 
     def __init__(self, prior: Prior):
         super().__init__()
@@ -50,6 +52,11 @@ class Regularizer(nn.Module):
         if encoder not in cls.encoders:
             return f"needs a {' or '.join(cls.encoders)} encoder"
         return None
+
+    def network(self, module: nn.Module, x: Float[Tensor, "n D"]) -> Float[Tensor, "n K"]:
+        """What a network of the regularizer's own makes of `x`, in the training's precision; losses stay in float32."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return module(x).float()
 
     def inner_loss(self, codes: Float[Tensor, "n D"]) -> Float[Tensor, ""]:
         """The loss of the regularizer's own parameters, such as a discriminator's, given detached codes."""

@@ -1,5 +1,6 @@
 """Adversarial autoencoder (Makhzani et al., 2015)."""
 
+import torch
 from torch import nn
 from torch.nn.functional import softplus
 
@@ -29,8 +30,9 @@ class Adversarial(Regularizer):
         )  # fmt: skip
 
     def inner_loss(self, codes):
-        real, fake = self.discriminator(self.prior.sample(len(codes))), self.discriminator(codes)
+        both = torch.cat([self.prior.sample(len(codes)), codes])
+        real, fake = self.network(self.discriminator, both).chunk(2)
         return softplus(-real).mean() + softplus(fake).mean()
 
     def forward(self, codes, posterior):
-        return softplus(-self.discriminator(codes)).mean()
+        return softplus(-self.network(self.discriminator, codes)).mean()

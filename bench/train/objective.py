@@ -54,6 +54,7 @@ class Objective(nn.Module):
             if reason:
                 raise Unsupported(reason)
             self.regularizers.append(regularizer(prior, **s.hyperparameters))
+            self.regularizers[-1].precision = s.precision
         self.sums = regularizer.sums_over_categories
         self.categorical = [name for name, latent in s.latents.items() if latent.head == "categorical"]
 

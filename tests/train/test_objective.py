@@ -160,6 +160,25 @@ def test_bfloat16_is_near_float32(batch):
     )
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_adversarys_layers_compute_in_the_precision_of_the_training_and_its_losses_in_float32(batch, precision):
+    o = objective(regularizer="adversarial", hyperparameters={"width": 64}, precision=precision)
+    full = objective(regularizer="adversarial", hyperparameters={"width": 64})
+    full.load_state_dict(o.state_dict())
+    seen = set()
+    for module in o.regularizers.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(lambda module, given, found: seen.add(found.dtype))
+    codes = o.encode(batch).codes["z"]
+    losses = []
+    for [regularizer] in (o.regularizers, full.regularizers):
+        torch.manual_seed(0)
+        losses.append((regularizer.inner_loss(codes), regularizer(codes, None)))
+    assert seen == {getattr(torch, precision)}
+    assert {loss.dtype for loss in losses[0]} == {torch.float32}
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-2, atol=1e-2)
+
+
 def test_universal_encoder_draws_and_deterministic_does_not(batch):
     universal, deterministic = objective(encoder="universal"), objective()
     once, again = universal.encode(batch).codes["z"], universal.encode(batch).codes["z"]
