@@ -35,6 +35,7 @@ LONGEST_REGULARIZER = 70  # of its code, without the docstrings in which the mat
 # methods, a measurement. perf measures one kernel after the other.
 OTHER_WORDS = {
     "bench.evaluate.likelihood": {"gmmn"},
+    "bench.evaluate.parzen": {"gmmn"},
     "bench.figures.style": {"adversarial"},
     "bench.tables.tidy_table": {"adversarial"},
     "bench.tables.metric_names": {"gmmn", "mmd"},
