@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from bench.figures.style import DPI, FAMILIES, cut, own_style, save
+from bench.figures.style import DPI, LOOKS, OF_FAMILY, cut, own_style, save
 from bench.records.freshness import read
 from bench.tables.answers import Picture, Verdict, in_cell, picture
 from bench.tables.tidy_table import read_metrics
@@ -79,7 +79,7 @@ def draw(found: Picture, theme: Theme) -> Figure:
     top = HEAD
     for family, own in groupby(rows, key=lambda r: r.family):
         ax.plot([0.05, width - 0.05], [top, top], color=theme.line, linewidth=1)
-        look = FAMILIES.get(family, FAMILIES["other"])
+        look = OF_FAMILY.get(family, LOOKS[-1])
         for row in own:
             ax.plot(0.14, top + HIGH / 2, look.marker, color=theme.shade(look.color), markersize=5)
             ax.text(0.28, top + HIGH / 2, cut(row.short), va="center", fontsize=9, color=theme.ink)

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.tables.tidy_table import family, short
+from bench.tables.tidy_table import FAMILIES, family, short
 
 STYLE = {
     "font.size": 9,
@@ -47,15 +47,16 @@ class Look(NamedTuple):
     marker: str
 
 
-# Okabe and Ito's colours; the page has the same in templates/page.css.
-FAMILIES = {
-    "adversarial": Look("#d55e00", "s"),
-    "closed form": Look("#0072b2", "o"),
-    "sampled": Look("#009e73", "D"),
-    "KL": Look("#a5488a", "^"),
-    "control": Look("#6b6b6b", "v"),
-    "other": Look("#8a6d00", "P"),
-}
+# Okabe and Ito's colours, in the order of the families; the page has the same in assets/page.css.
+LOOKS = (
+    Look("#d55e00", "s"),
+    Look("#0072b2", "o"),
+    Look("#009e73", "D"),
+    Look("#a5488a", "^"),
+    Look("#6b6b6b", "v"),
+    Look("#8a6d00", "P"),
+)
+OF_FAMILY = dict(zip(FAMILIES, LOOKS, strict=True))
 DASHES = ("", (5, 1.5), (1, 1), (4, 1, 1, 1))  # of lines of one family, in turn
 
 
@@ -88,7 +89,7 @@ def cut(text: str) -> str:
 
 def look(config: Config, method: str) -> Look:
     """The look of a method: its family's, whatever else is in the figure."""
-    return FAMILIES.get(family(config, method), FAMILIES["other"])
+    return OF_FAMILY.get(family(config, method), LOOKS[-1])
 
 
 @contextmanager

@@ -144,8 +144,8 @@ def test_a_method_looks_as_its_family_does_everywhere(drawn):
     config = drawn[1]
     found = {style.look(config, m) for m in config.methods}
     assert len(found) == 1  # none of them declares a family
-    assert len(set(style.FAMILIES.values())) == len(style.FAMILIES)
-    assert len({own.marker for own in style.FAMILIES.values()}) == len(style.FAMILIES)  # also in grey
+    assert len({own.color for own in style.LOOKS}) == len(style.LOOKS)
+    assert len({own.marker for own in style.LOOKS}) == len(style.LOOKS)  # also in grey
 
 
 def test_a_method_that_failed_does_not_flatten_the_others():
@@ -155,7 +155,7 @@ def test_a_method_that_failed_does_not_flatten_the_others():
     low, high = scores.limits(frame)
     assert 290 < low < 300
     assert 309 < high < 320
-    names, looks = {m: m for m in means}, {m: style.FAMILIES["other"] for m in means}
+    names, looks = {m: m for m in means}, {m: style.LOOKS[-1] for m in means}
     with style.own_style():
         figure = scores.score_figure({"log_likelihood": frame}, names, looks, {"log_likelihood": None})
     assert [t.get_text() for t in figure.axes[0].texts] == [f"{frame['failed'].mean():.1f}"]
@@ -302,5 +302,5 @@ def test_the_page_and_the_file_have_the_same_colours():
         for fill, ink in (theme.verdicts[w] for w in ("better", "worse", "level", "undecided")):
             assert fill in text.replace("#fff;", "#ffffff;")
             assert ink in text.replace("#fff;", "#ffffff;")
-    for own in style.FAMILIES.values():
+    for own in style.LOOKS:
         assert own.color in text
