@@ -6,6 +6,7 @@ Both are found for the settings of one cell; `cells.py` says where in the files 
 from collections.abc import Iterator
 
 from bench.config import plugins
+from bench.config.registry import name_of
 from bench.config.schema import EVALUATIONS, WEIGHTED, Latent, Settings, unknown
 from bench.config.values import LABEL
 
@@ -68,7 +69,7 @@ def _latents(s: Settings) -> Mistakes:
 
 
 def _classes(s: Settings) -> str:
-    return f"the {plugins.facts(s.dataset).classes} classes of {s.dataset}"
+    return f"the {plugins.facts(s.dataset).classes} classes of {name_of(s.dataset)}"
 
 
 def _decoder(s: Settings) -> Mistakes:
@@ -78,7 +79,11 @@ def _decoder(s: Settings) -> Mistakes:
     if LABEL in s.decoder and s.labels != "all":
         yield f"a decoder of the label needs labels: all (found {s.labels})", ("decoder",), ("labels",)
     if LABEL in s.decoder and facts and not facts.labelled:
-        yield f"a decoder of the label: not all training images of {s.dataset} have one", ("decoder",), ("dataset",)
+        yield (
+            f"a decoder of the label: not all training images of {name_of(s.dataset)} have one",
+            ("decoder",),
+            ("dataset",),
+        )
     parts = [s.latents[n].head if n in s.latents else n for n in s.decoder]
     if s.merge == "add" and (len(parts) != 2 or parts[0] not in ("categorical", LABEL) or parts[1] != "continuous"):
         wanted = "[a categorical latent or label, a continuous latent]"
@@ -111,6 +116,8 @@ def _terms(s: Settings) -> Mistakes:
 
 def _images(s: Settings) -> Mistakes:
     facts, normalisation = plugins.facts(s.dataset), ("normalisation",)
+    if why := plugins.refused(s.dataset):
+        yield why, ("dataset",)
     if s.loss == "bernoulli" and s.output != "sigmoid":
         yield f"loss: bernoulli needs output: sigmoid (found {s.output})", ("loss",), ("output",)
     for key in ("loss", "output"):
@@ -126,7 +133,7 @@ def _images(s: Settings) -> Mistakes:
             valid = f"'all', 0 or a multiple of {_classes(s)}" + (f", at most {most}" if most else "")
             yield f"expected {valid} (found {s.labels})", ("labels",), ("dataset",)
     if facts.train and s.batch_size > facts.train:
-        yield f"{s.dataset} has {facts.train} training images (found {s.batch_size})", ("batch_size",)
+        yield f"{name_of(s.dataset)} has {facts.train} training images (found {s.batch_size})", ("batch_size",)
     elif facts.train and s.regularization_every > (batches := -(-facts.train // s.batch_size)):
         yield f"an epoch has {batches} steps (found {s.regularization_every})", ("regularization_every",)
 

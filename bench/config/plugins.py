@@ -8,17 +8,17 @@ import ast
 import json
 from functools import cache, lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from bench.config import registry
 from bench.config.messages import said
+from bench.config.registry import Spec
 from bench.config.signatures import FOLDER, Signature, extends, inspected, read, source, tree
 from bench.config.values import unknown
 
 PRIORS = FOLDER / "__init__.py"
-GROUPS = {"regularizers": "latentbench.regularizers", "priors": "latentbench.priors"}
 HEADS = ("continuous", "categorical")
 
 
@@ -29,19 +29,6 @@ class Facts(NamedTuple):
     train: int | None = None
     rarest: int | None = None
     labelled: bool = True
-
-
-DATASETS = {
-    "digits": Facts(10, 1_197, 109),
-    "mnist": Facts(10, 50_000, 4_506),
-    "svhn": Facts(10),
-    "tfd": Facts(7, labelled=False),
-}
-
-
-@cache
-def _entries(kind: str) -> dict[str, Any]:
-    return {entry.name: entry for entry in entry_points(group=GROUPS[kind])} if kind in GROUPS else {}
 
 
 @cache
@@ -55,18 +42,30 @@ def _classes() -> dict[str, str]:
 
 @cache
 def names(kind: str) -> list[str]:
-    """The plug-ins of a kind: 'regularizers', 'priors' or 'datasets'."""
-    own = {
-        "regularizers": lambda: [path.stem for path in FOLDER.glob("[!_]*.py")],
-        "priors": _classes,
-        "datasets": lambda: DATASETS,
-    }
-    return sorted({*own[kind](), *_entries(kind)})
+    """The plug-ins of a kind (`bench.config.registry`), and the priors of this repository."""
+    return sorted({*registry.names(kind), *(_classes() if kind == "priors" else ())})
 
 
-def facts(dataset: str) -> Facts | None:
-    """What a data set declares; None where only reading it would tell."""
-    return DATASETS.get(dataset)
+def facts(dataset: Spec) -> Facts | None:
+    """What a data set declares; None where only reading it would tell, or nothing."""
+    return _declared(json.dumps(dataset))[0]
+
+
+def refused(dataset: Spec) -> str | None:
+    """Why a data set cannot be what a config says; None if it can, or if its files are not here."""
+    return _declared(json.dumps(dataset))[1]
+
+
+@lru_cache(maxsize=256)
+def _declared(dataset: str) -> tuple[Facts | None, str | None]:
+    data = import_module("bench.data.declarations")  # the room above: what the registry's data sets return
+    try:
+        found = data.declaration(json.loads(dataset))
+    except data.Absent:
+        return None, None
+    except data.DataError as error:
+        return None, str(error)
+    return Facts(found.classes, (found.sizes or {}).get("train"), found.smallest_class, found.labelled), None
 
 
 @cache
@@ -78,7 +77,7 @@ def signature(kind: str, name: str) -> Signature | None:
             return read(source(PRIORS, own), lambda c: c.name == own)
         if kind == "regularizers" and (path := FOLDER / f"{name}.py").exists():
             return read(path, lambda c: extends(path, c, "Regularizer"))
-        return inspected(_entries(kind)[name].load()) if name in _entries(kind) else None
+        return inspected(registry.installed(kind)[name].load()) if name in registry.installed(kind) else None
     except Exception:  # a plug-in that cannot be read is a failure of its runs, not a mistake in the config
         return None
 

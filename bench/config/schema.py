@@ -6,10 +6,11 @@ What a value may be is in `values.py`, what one setting asks of another in `comb
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, create_model, field_validator
 
 from bench import ROOT
 from bench.config import plugins
+from bench.config.registry import Spec, bound, name_of
 from bench.config.values import (
     TERMS,
     Amount,
@@ -51,6 +52,21 @@ def _one_of(kind: str) -> Any:
     return Annotated[str, AfterValidator(check)]
 
 
+def _data_set(spec: Any) -> Spec:
+    if not isinstance(spec, str | dict):
+        raise ValueError(f"expected a name, or {{name: options}}. Valid: {', '.join(plugins.names('datasets'))}")
+    if name_of(spec) not in plugins.names("datasets"):
+        raise ValueError(unknown(name_of(spec), plugins.names("datasets")))
+    try:
+        bound("datasets", spec)
+    except LookupError as error:
+        raise ValueError(str(error)) from None
+    return spec
+
+
+DataSet = Annotated[str | dict[str, Any], PlainValidator(_data_set)]
+
+
 class Strict(BaseModel):
     """A section of the config: unknown keys are errors, and so are values of another type."""
 
@@ -83,7 +99,8 @@ class Latent(Strict):
 class Settings(Strict):
     """Everything that determines a training and its evaluation, but the seed and the code."""
 
-    dataset: _one_of("datasets")
+    dataset: DataSet
+    architecture: _one_of("architectures") = "mlp"
     normalisation: Literal["none", "per_pixel"] = "none"
     labels: Labels = 0
     latents: Annotated[dict[LatentName, Latent], Field(min_length=1)]

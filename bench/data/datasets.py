@@ -1,11 +1,11 @@
 """The data sets: images as rows of pixels, fixed splits, normalisation, and the batches of an epoch.
 
-Every data set has a fixed training, validation and test split. A data root that already holds the
-files is used as it is; files are verified before they are read (`bench.data.verified_files`).
+What a data set is, its own file declares (`bench.data.declarations`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +13,16 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from bench.config.registry import Spec, name_of
+from bench.config.schema import Settings, unknown
 from bench.config.streams import stream
+from bench.data.declarations import SPLITS, declaration, digest
 from bench.data.labelled_subsets import labelled_subset
-from bench.data.sources import NAMES, digest
-from bench.data.verified_files import DataError, root_folder
+from bench.data.verified_files import DataError
 
 __all__ = [
-    "NAMES", "DataError", "Dataset", "Images", "Split", "TestSplitSealed",
-    "batches", "digest", "labelled_batches", "labelled_subset", "load",
+    "DataError", "Dataset", "Images", "Split", "TestSplitSealed",
+    "batches", "digest", "labelled_batches", "labelled_subset", "load", "loader",
 ]  # fmt: skip
 
 NORMALISATIONS = ("none", "per_pixel")
@@ -40,7 +42,10 @@ class Images:
     """
 
     def __init__(
-        self, levels: UInt8[Tensor, "n pixels"], mean: Float[Tensor, " pixels"], scale: Float[Tensor, " pixels"]
+        self,
+        levels: UInt8[Tensor, "n pixels"] | Float[Tensor, "n pixels"],
+        mean: Float[Tensor, " pixels"],
+        scale: Float[Tensor, " pixels"],
     ):
         self.levels, self.mean, self.scale = levels, mean, scale
 
@@ -116,6 +121,11 @@ class Dataset:
             raise TestSplitSealed("the test split is sealed while a model is trained")
         return self.held_back
 
+    def labelled_share(self, count: int | str) -> float:
+        """The share of the training images that `count` labels are, or all known ones."""
+        known = int((self.train.y >= 0).sum()) if count == "all" else count
+        return known / len(self.train.y)
+
     def seal(self) -> "Dataset":
         """This data set, which forgets its test split: what a training is given."""
         self.held_back = None
@@ -124,7 +134,7 @@ class Dataset:
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set on another device; sealed, if this one is."""
         moved = {name: getattr(self, name).to(device) for name in ("train", "validation", "mean", "std")}
-        return replace(self, **moved, held_back=self.held_back and self.held_back.to(device))
+        return dataclasses.replace(self, **moved, held_back=self.held_back and self.held_back.to(device))
 
     def to_pixels(self, x: Float[Tensor, "*n pixels"]) -> Float[Tensor, "*n pixels"]:
         """Normalised images in [0, 1] pixel units: x · std + mean, not clipped."""
@@ -132,55 +142,67 @@ class Dataset:
 
 
 def load(
-    name: str,
-    root: str | Path | None = None,
-    normalisation: str = "none",
-    pins: dict[str, str] | None = None,
-    **options: bool | int,
+    spec: Spec, root: str | Path | None = None, normalisation: str = "none", pins: Mapping[str, str] | None = None
 ) -> Dataset:
-    """The data set of that name, read from `root`, else the folder that DATA_ROOT names, else ./data.
+    """The data set of a name, or of a name with its options, read from `root`.
 
-    Missing files are downloaded if the licence allows it. `normalisation` "per_pixel" subtracts
-    each pixel's mean over the training images and divides by its standard deviation (by 1 where
-    it is 0). `pins` overrides the checksums the files must have, by file name. Options: svhn
-    has `extra` (default true), tfd `fold` (0 to 4, default 0).
+    `root` is else the folder that DATA_ROOT names, else ./data. Missing files are downloaded if the licence allows it.
+    `normalisation` "per_pixel" subtracts each pixel's mean over the training images and divides by its standard
+    deviation (by 1 where it is 0). `pins` overrides the checksums the files must have, by file name.
 
     Raises:
         DataError: an unknown name or option; a missing, damaged or foreign file.
     """
-    if name not in NAMES:
-        raise DataError(f"no data set {name!r}; there are {', '.join(NAMES)}")
     if normalisation not in NORMALISATIONS:
-        raise DataError(f"no normalisation {normalisation!r}; there are {', '.join(NORMALISATIONS)}")
-    source = NAMES[name]
-    if unknown := set(options) - set(source.options):
-        raise DataError(f"{name} has no option {', '.join(sorted(unknown))}; it has {list(source.options)}")
-    root = root_folder(root)
-    pins = source.pins | (pins or {})
-    arrays = source.read(root, pins, **(source.options | options))
-    splits = {key: (torch.from_numpy(x), torch.from_numpy(y)) for key, (x, y) in arrays.items()}
+        raise DataError(f"normalisation: {unknown(normalisation, NORMALISATIONS)}")
+    source = declaration(spec, root)
+    if pins:
+        source = dataclasses.replace(source, checksums={**source.checksums, **pins})
+    arrays = source.read(source.checksums)
+    splits = {name: (torch.from_numpy(x), torch.from_numpy(y)) for name, (x, y) in arrays.items()}
     mean, std = torch.zeros(source.pixels), torch.ones(source.pixels)
     if normalisation == "per_pixel":
         mean, std = (moment / source.white for moment in moments(splits["train"][0]))
         std[std == 0] = 1
 
-    def split(key: str) -> Split:
-        levels, y = splits[key]
+    def split(name: str) -> Split:
+        levels, y = splits[name]
         images = Images(levels, mean * source.white, std * source.white)
         return Split(images if source.large else images[:], y)
 
+    train, validation, test = map(split, SPLITS)
     return Dataset(
-        name, source.shape, source.classes, split("train"), split("validation"),
-        digest(name, root, pins), source.cite, mean, std, split("test"),
-    )  # fmt: skip
+        name_of(spec), source.shape, source.classes, train, validation, source.digest, source.cite, mean, std, test
+    )
 
 
-def moments(levels: UInt8[Tensor, "n pixels"]) -> tuple[Float[Tensor, " pixels"], Float[Tensor, " pixels"]]:
-    """Mean and standard deviation (of the population) of each pixel: exact sums, in blocks to spare memory."""
-    total, squares = torch.zeros(2, levels.shape[1], dtype=torch.int64)
+def loader(root: str | Path | None = None) -> Callable[[Settings], Dataset]:
+    """What loads the data set of a run's settings from `root`: each only once, and its DataError is raised anew."""
+    loaded: dict[str, Dataset | DataError] = {}
+
+    def load_once(settings: Settings) -> Dataset:
+        key = repr((settings.dataset, settings.normalisation))
+        if key not in loaded:
+            try:
+                loaded[key] = load(settings.dataset, root, settings.normalisation)
+            except DataError as error:
+                loaded[key] = error
+        if isinstance(loaded[key], DataError):
+            raise loaded[key]
+        return loaded[key]
+
+    return load_once
+
+
+def moments(
+    levels: UInt8[Tensor, "n pixels"] | Float[Tensor, "n pixels"],
+) -> tuple[Float[Tensor, " pixels"], Float[Tensor, " pixels"]]:
+    """Mean and standard deviation (of the population) of each pixel: of bytes exact sums; in blocks to spare memory."""
+    wide = torch.float64 if levels.is_floating_point() else torch.int64
+    total, squares = torch.zeros(2, levels.shape[1], dtype=wide)
     for block in levels.split(4096):
-        total += block.sum(0)
-        squares += block.int().square().sum(0)
+        total += block.sum(0, dtype=wide)
+        squares += block.to(wide).square().sum(0)
     mean = total.double() / len(levels)
     variance = squares.double() / len(levels) - mean**2
     return mean.float(), variance.clamp(min=0).sqrt().float()

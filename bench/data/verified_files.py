@@ -1,51 +1,52 @@
-"""Files of data: downloaded whole, verified before they are read, and read with errors that name them."""
+"""Files of data: downloaded whole, verified before they are trusted, with errors that name them."""
 
 import fcntl
-import gzip
 import hashlib
 import os
 import shutil
-import socket
-import zlib
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
-from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import numpy as np
+from types import MappingProxyType
+from typing import NamedTuple
 
 AGAIN = "delete it, and the next run downloads it again"
 WHERE = "the folder is named by the environment variable DATA_ROOT or the config key data_root"
+ALGORITHMS = {32: "md5", 64: "sha256"}  # by the digits of a checksum
+SECONDS = 30  # without a byte from a server
 
 
 class DataError(ValueError):
     """A data set cannot be read: which file, what was expected and found, and how to get it."""
 
 
+class Absent(DataError):
+    """A file that a data set needs is not there."""
+
+
+class Download(NamedTuple):
+    """A file that can be fetched: its addresses, to be tried in order, and the md5 sum that is published of it.
+
+    `names` are the files it gives: itself, or members of the archive that it is. It is not needed where these are
+    there, or `instead`, the file that it would unpack to.
+    """
+
+    urls: tuple[str, ...]
+    md5: str
+    names: tuple[str, ...]
+    instead: str | None = None
+
+
 def root_folder(root: str | Path | None = None) -> Path:
-    """The data root: the argument, else DATA_ROOT of the environment, else ./data."""
-    return Path(root or os.environ.get("DATA_ROOT") or "data").expanduser()
+    """The data root: the argument, else DATA_ROOT of the environment, else ./data; `~` and `$NAME` are expanded."""
+    return Path(os.path.expanduser(os.path.expandvars(root or os.environ.get("DATA_ROOT") or "data")))
 
 
-def checksum(path: Path, algorithm: str = "sha256") -> str:
-    """The hex digest of a file, computed once per process unless the file changes."""
-    try:
-        stat = path.stat()
-        return _checksum(path, algorithm, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    except OSError as error:
-        raise DataError(f"{path}: expected a readable file, found {error.strerror}; {WHERE}") from error
-
-
-@cache
-def _checksum(path: Path, algorithm: str, state: tuple[int, ...]) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def wrong(path: Path, expected: str, found: str, remedy: str) -> DataError:
+def wrong(path: Path, expected: str, found: str, remedy: str, kind: type[DataError] = DataError) -> DataError:
     """The error that names a file, what was expected of it and what was found, in one line."""
-    return DataError(" ".join(f"{path}: expected {expected}, found {found}; {remedy}".split()))
+    return kind(" ".join(f"{path}: expected {expected}, found {found}; {remedy}".split()))
 
 
 def kind(content: bytes) -> str:
@@ -59,95 +60,117 @@ def kind(content: bytes) -> str:
     return f"a file that begins with the bytes {content[:4].hex(' ')}"
 
 
-def download(folder: Path, missing: Callable[[], list[str]], fetch: Callable[[Path], Path]) -> None:
-    """Fetch the missing files of a folder; each appears whole, and one process fetches at a time.
+def kind_of(path: Path) -> str:
+    """The same of a file."""
+    with path.open("rb") as file:
+        return kind(file.read(64))
 
-    `fetch` fills a temporary folder and returns where in it the files lie, already verified.
+
+def checksum(path: Path, algorithm: str = "sha256") -> str:
+    """The hex digest of a file, computed once per process unless the file changes.
 
     Raises:
-        DataError: no network, or the folder cannot be written.
+        Absent: it is not there, or cannot be read.
     """
-    names, timeout = missing(), socket.getdefaulttimeout()
     try:
+        stat = path.stat()
+        return _checksum(path, algorithm, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise wrong(path, "a readable file", reason, WHERE, Absent) from error
+
+
+@cache
+def _checksum(path: Path, algorithm: str, state: tuple[int, ...]) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def verify(path: Path, expected: str, remedy: str = AGAIN, others: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Hold a file against its checksum, md5 or sha-256; `others` are those of files that it may be instead.
+
+    Raises:
+        DataError: it has another, or cannot be read.
+    """
+    algorithm = ALGORITHMS[len(expected)]
+    if (found := checksum(path, algorithm)) != expected:
+        other = "".join(f", which is that of {name}" for name, pin in others.items() if pin == found)
+        raise wrong(path, f"content of {algorithm} {expected}", f"{found}{other or f', {kind_of(path)}'}", remedy)
+
+
+def fetch(folder: Path, downloads: Sequence[Download]) -> None:
+    """Download what a folder lacks: each file appears whole and verified, and one process fetches at a time.
+
+    Nothing is made before a server has answered, and what is empty after a failure is removed again.
+
+    Raises:
+        Absent: no network, another file than expected, or the folder cannot be written.
+    """
+
+    def lacking() -> list[Download]:
+        return [d for d in downloads if not (there(d.names) or (d.instead and there([d.instead])))]
+
+    def there(names: Sequence[str]) -> bool:
+        return all(os.path.exists(folder / name) for name in names)
+
+    if not (wanted := lacking()):
+        return
+    made = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    try:
+        answers(wanted[0])
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not missing():  # another process fetched them while this one waited
-                return
             for left_over in folder.glob(".download-*"):  # of a process that died: the lock is ours
                 shutil.rmtree(left_over)
-            socket.setdefaulttimeout(30)
-            with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-                fetched = fetch(Path(temporary))
-                for name in missing():
-                    os.replace(fetched / name, folder / name)
-    except (OSError, RuntimeError, EOFError, zlib.error) as error:  # urllib's, torchvision's, a broken archive's
+            for download in lacking():  # another process may have fetched some while this one waited
+                with TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
+                    for path in _download(download, Path(temporary)):
+                        os.replace(path, folder / path.name)
+    except Exception as error:  # the network's, the server's, the disk's, a broken archive's
+        with suppress(OSError, ValueError):  # another process has put something there; or there is no such place
+            if folder in made and set(os.listdir(folder)) <= {".lock"}:
+                (folder / ".lock").unlink(missing_ok=True)
+                for path in made:
+                    path.rmdir()
+        names = ", ".join(name for download in wanted for name in download.names)
         reason = " ".join(str(error).split())[:200]
         remedy = f"the download failed ({reason}): put them there yourself; {WHERE}"
-        raise wrong(folder, f"the files {', '.join(names)}", "none of them", remedy) from error
-    finally:
-        socket.setdefaulttimeout(timeout)
+        raise wrong(folder, f"the files {names}", "not all of them", remedy, Absent) from error
 
 
-def idx(folder: Path, name: str, pins: dict[str, str]) -> np.ndarray:
-    """A verified idx file: images (n, 784) as bytes, or classes (n).
+def answers(download: Download) -> None:
+    """Ask the servers of a download for it; OSError if none has it."""
+    import requests
 
-    Raises:
-        DataError: a wrong size, magic number, shape, class or checksum.
-    """
-    path = folder / name if (folder / name).exists() else folder / f"{name}.gz"
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content, packed = b"", content
-            content = gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error) as error:
-        found = kind(packed) if path.suffix == ".gz" and path.is_file() else str(error)
-        raise wrong(path, "a readable idx file", f"{found} ({error})", AGAIN) from error
-    values = parse_idx(path, content, 3 if "images" in name else 1)
-    found = hashlib.sha256(content).hexdigest()
-    if found != pins[name]:
-        other = "".join(f", which is that of {file}" for file, pin in pins.items() if pin == found)
-        raise wrong(path, f"content of sha256 {pins[name]}", found + other, AGAIN)
-    return values
+    for last, url in enumerate(download.urls, 1 - len(download.urls)):
+        try:
+            with requests.get(url, stream=True, timeout=SECONDS) as answer:
+                return answer.raise_for_status()
+        except requests.RequestException:
+            if last == 0:
+                raise
 
 
-def parse_idx(path: Path, content: bytes, dimensions: int) -> np.ndarray:
-    """The bytes of an idx file of 28 x 28 images (3 dimensions) or of classes 0 to 9 (1 dimension).
+def _download(download: Download, folder: Path) -> list[Path]:
+    """The verified files of a download, in a folder."""
+    import pooch
 
-    Raises:
-        DataError: it is no such file.
-    """
-    magic, header = bytes([0, 0, 8, dimensions]), 4 + 4 * dimensions
-    if content[:4] != magic or len(content) < header:
-        raise wrong(path, f"an idx file with the magic number {magic.hex(' ')}", kind(content), AGAIN)
-    n, *image = (int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
-    if image not in ([], [28, 28]):
-        raise wrong(path, "images of 28 x 28 pixels", " x ".join(map(str, image)), AGAIN)
-    if len(content) != header + n * prod(image):
-        raise wrong(path, f"{header + n * prod(image):,} bytes, as its header says", f"{len(content):,}", AGAIN)
-    values = np.frombuffer(content, np.uint8, offset=header)
-    if image:
-        return values.reshape(n, 784).copy()
-    if n and values.max() > 9:
-        raise wrong(path, "classes 0 to 9", f"class {values.max()}", AGAIN)
-    return values.astype(np.int64)
-
-
-def matlab(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, np.ndarray]:
-    """The arrays of a MATLAB file by name.
-
-    Raises:
-        DataError: it is no such file, or lacks an array.
-    """
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path, variable_names=keys)
-    except Exception as error:  # a damaged file makes the parser fail in any way
-        with path.open("rb") as file:
-            found = f"{kind(file.read(64))} ({error!r})"
-        raise wrong(path, "a MATLAB file", found, remedy) from error
-    if lacking := [key for key in keys if key not in content]:
-        raise wrong(path, f"the arrays {', '.join(keys)}", f"no {', '.join(lacking)}", remedy)
-    return {key: content[key] for key in keys}
+    # A server must not pack what it sends: the checksum is that of the file as it lies there.
+    downloader = pooch.HTTPDownloader(timeout=SECONDS, headers={"Accept-Encoding": "identity"}, progressbar=True)
+    unpacks = len(download.names) > 1
+    for last, url in enumerate(download.urls, 1 - len(download.urls)):
+        try:
+            found = pooch.retrieve(
+                url,
+                f"md5:{download.md5}",
+                fname=url.rpartition("/")[2],
+                path=folder,
+                downloader=downloader,
+                processor=pooch.Untar(extract_dir=".") if unpacks else None,
+            )
+        except (OSError, ValueError):
+            if last == 0:
+                raise
+        else:
+            return [path for path in map(Path, found if unpacks else [found]) if path.name in download.names]

@@ -185,7 +185,9 @@ CHECKS: dict[str, Callable[[], Finding]] = {
     "CUDA": _cuda,
     "compiler": _compiler,
     "KeOps": _keops,
-    **{f"data: {name}": (lambda name=name: _data(name)) for name in ("digits", "mnist", "svhn", "tfd")},
+    **{
+        f"data: {name}": (lambda name=name: _data(name)) for name in ("digits", "mnist", "fashion_mnist", "svhn", "tfd")
+    },
     "disk": _disk,
     "memory": _memory,
     "threads": _threads,

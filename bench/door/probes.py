@@ -32,29 +32,22 @@ def keops() -> str:
 
 def data(name: str) -> str:
     """Whether a data set is here and of its checksums; nothing is fetched."""
-    from bench.data import sources
-    from bench.data.verified_files import DataError, checksum, root_folder
+    from bench.data import declarations, verified_files
 
-    source, root = sources.NAMES[name], root_folder()
+    def refuse(*_) -> None:
+        raise OSError("nothing is fetched here")
 
-    def absent(*_) -> None:
-        raise DataError("not here: the first run that wants it fetches it")
-
-    sources.download = absent
+    verified_files.answers = refuse
+    source = declarations.declaration(name)
     try:
-        if not source.large:
-            source.read(root, source.pins, **source.options)
-        elif not source.pins:
-            sources.digest(name, root)
-        for file, pin in source.pins.items() if source.large else ():
-            there = [path for path in (root / file, root / name.upper() / file) if path.exists()]
-            if not there:
-                absent()
-            if checksum(there[0], "md5") != pin:
-                raise DataError(f"{there[0]}: not of its checksum: delete it, and the next run fetches it again")
-    except DataError as error:
-        return str(error) if source.pins else "not here: ask its owners for the file"
-    return "every file has its checksum" if source.pins else "here; nobody has published a checksum"
+        source.read(source.checksums)
+    except declarations.Absent:
+        return "not here: " + (
+            "the first run that wants it fetches it" if source.checksums else "ask its owners for it"
+        )
+    except declarations.DataError as error:
+        return str(error)
+    return "every file has its checksum" if source.checksums else "here; nobody has published a checksum"
 
 
 PROBES: dict[str, Callable[..., str]] = {"torch": torch, "keops": keops, "data": data}

@@ -60,7 +60,7 @@ def classification(settings: Settings, dataset: datasets.Dataset, seed: int) -> 
 
 def untrained(settings: Settings, dataset: datasets.Dataset, seed: int) -> Autoencoder:
     """The autoencoder that the runs of a seed begin with."""
-    return Autoencoder(settings, dataset.pixels, dataset.classes).initialise(seed)
+    return Autoencoder(settings, dataset.shape, dataset.classes).initialise(seed)
 
 
 def clustering(settings: Settings, dataset: datasets.Dataset, seed: int) -> Iterator[tuple[str, list[Measurement]]]:
@@ -100,19 +100,17 @@ def measure(results: Results) -> dict:
     wanted, old = results.baseline_versions(), results.baselines()
     kept = {name for name in wanted if old["cells"].get(name) == wanted[name]}
     found = [row for row in old["rows"] if f"{row['experiment']} {row['seed']}" in kept]
-    loaded: dict = {}
+    load = datasets.loader(results.config.data_root)
     measured: dict[tuple, list[tuple[str, list[Measurement]]]] = {}  # what experiments have in common, once
     cells = {f"{run.experiment} {run.seed}": run for run in reversed(results.runs)}
     for name in [name for name in wanted if name not in kept]:
         run = cells[name]
-        s, key = run.settings, (run.settings.dataset, run.settings.normalisation)
+        s = run.settings
         for kind in s.evaluations:
             if kind in CONTROLS and (kind != "classification" or s.labels not in (0, "all")):
-                if key not in loaded:
-                    loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
                 same = kind, run.seed, json.dumps(needed(run), sort_keys=True)
                 if same not in measured:
-                    measured[same] = list(CONTROLS[kind](s, loaded[key], run.seed))
+                    measured[same] = list(CONTROLS[kind](s, load(s), run.seed))
                 for control, measurements in measured[same]:
                     base = {"experiment": run.experiment, "method": control, "seed": run.seed}
                     found += [base | m._asdict() for m in measurements]

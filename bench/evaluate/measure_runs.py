@@ -142,19 +142,7 @@ def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: b
             that has no record of the present code, or that the machine or its data are at fault for; what was
             measured before stays.
     """
-    loaded: dict = {}
-
-    def dataset(run: Run) -> datasets.Dataset:
-        key = run.settings.dataset, run.settings.normalisation
-        if key not in loaded:
-            try:
-                loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
-            except DataError as error:
-                loaded[key] = error
-        if isinstance(loaded[key], DataError):
-            raise loaded[key]
-        return loaded[key]
-
+    load = datasets.loader(results.config.data_root)
     statuses, faults = {}, []
     for run in runs:
         with run_lock(results.path(run)):
@@ -164,7 +152,7 @@ def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: b
                 content = results.metrics(run)
                 if force or results.lacking(run) or content is None:
                     of_model = results.record(run)["status"] == "ok"
-                    content = measure_run(results, run, dataset(run) if of_model else None, device, force)
+                    content = measure_run(results, run, load(run.settings) if of_model else None, device, force)
             except (NotTrained, DataError, MachineFault) as error:
                 faults.append(error)
             else:

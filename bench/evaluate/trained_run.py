@@ -31,8 +31,7 @@ class Trained:
     def load(self, name: str) -> Objective:
         """The objective with the weights of a file of the run."""
         s, data = self.settings, self.dataset
-        share = 0.0 if s.labels == 0 else (1.0 if s.labels == "all" else s.labels / len(data.train.y))
-        objective = Objective(Autoencoder(s, data.pixels, data.classes), share)
+        objective = Objective(Autoencoder(s, data.shape, data.classes), data.labelled_share(s.labels))
         objective.load_state_dict(load_file(self.folder / name))
         return objective.to(self.device).eval()
 

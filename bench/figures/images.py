@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.config.schema import Config, Settings
-from bench.data.sources import NAMES
+from bench.data.declarations import declaration
 from bench.figures.codes import Codes, load, seeds
 from bench.figures.style import DPI, Drawing, LeftOut
 from bench.tables.tidy_table import title
@@ -37,7 +37,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     found, missing = load(config, table, experiment, folder)
     if not found:
         return [LeftOut("images", f"{name}: no samples and grids, because the result set does not hold the images.")]
-    shape = NAMES[found[0].settings.dataset].shape
+    shape = declaration(found[0].settings.dataset, config.data_root).shape
     items: list[Drawing | LeftOut] = []
     if having := [c for c in found if "samples" in c.arrays]:
         items.append(
@@ -62,7 +62,7 @@ def columns(kind: str, s: Settings, n: int) -> int:
     if kind == "manifold":
         return math.isqrt(n)
     heads = [s.latents[name].dim for name in s.decoder if name != "label" and s.latents[name].head == "categorical"]
-    return 1 + (heads[0] if heads else NAMES[s.dataset].classes)  # the test image, then it under each
+    return 1 + (heads[0] if heads else declaration(s.dataset).classes)  # the test image, then it under each
 
 
 def montage(images: UInt8[np.ndarray, "n pixels"], shape: tuple, across: int) -> UInt8[np.ndarray, "h w 3"]:

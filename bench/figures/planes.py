@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from bench.config.schema import Config
-from bench.data.sources import NAMES
+from bench.data.declarations import declaration
 from bench.figures.codes import Codes, load, seeds
 from bench.figures.style import Drawing, LeftOut, canvas, legend
 from bench.tables.tidy_table import title
@@ -36,7 +36,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
             "where it is the plane shown and has one. Above a panel: the share of codes beyond its frame. "
             + seeds(having),
             f"{name}, codes by class: {', '.join(c.name for c in having)}.",
-            partial(scatters, having, NAMES[having[0].settings.dataset].classes),
+            partial(scatters, having, declaration(having[0].settings.dataset, config.data_root).classes),
         )
     ]  # fmt: skip
 

@@ -13,9 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data.datasets import Dataset, Split
-from bench.data.sources import NAMES
+from bench.data.declarations import declaration
 from bench.perf.timing import now
-from bench.train.autoencoder import Autoencoder
+from bench.train.autoencoder import prior_of
 from bench.train.loop import Stopped, Training
 from regularizers import Point, load
 
@@ -29,7 +29,7 @@ PRODUCTS = {
 
 def images(name: str, n: int) -> Dataset:
     """A data set of the shape of `name`, with `n` random training images that are mostly black, like digits."""
-    source = NAMES[name]
+    source = declaration(name)
     x = (torch.rand(n, source.pixels) * 5 - 4).clamp(min=0)
     split = Split(x, torch.randint(source.classes, (n,)))
     few = Split(x[:10], split.y[:10])
@@ -72,8 +72,8 @@ class BareSteps:
     """
 
     def __init__(self, settings: Settings, dataset: Dataset, fused: bool, device: str = "cpu"):
-        s, (name, latent) = settings, *settings.latents.items()
-        prior = Autoencoder(s, dataset.pixels, dataset.classes).priors[name]
+        s, (latent,) = settings, settings.latents.values()
+        prior = prior_of(latent)
         self.settings, self.x = s, dataset.train.x[:].to(device)
         hidden = [s.width] * s.depth
         self.encoder = layers(dataset.pixels, *hidden)

@@ -6,7 +6,7 @@ import hashlib
 import re
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, entry_points, packages_distributions, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,7 @@ PACKAGES = ("bench", "regularizers")
 NEUTRAL = frozenset(
     f"bench.{name}"
     for name in (
-        "config.reading", "config.schema", "config.runs", "records.fingerprint", "records.freshness",
+        "config.reading", "config.registry", "config.schema", "config.runs", "records.fingerprint", "records.freshness",
         "records.locks", "records.protocol_versions", "records.provenance", "records.whole_files",
     )
 )  # fmt: skip
@@ -149,19 +149,6 @@ def pinned(package: str) -> str:
         with contextlib.suppress(PackageNotFoundError):
             return f"{name.lower()}=={version(name)}"
     return package
-
-
-def plug_in(group: str, name: str) -> str:
-    """The module of a plug-in: `regularizers.NAME`, or that of the entry point of an installed package.
-
-    Raises:
-        UnknownModule: there is no such plug-in.
-    """
-    if group == "latentbench.regularizers" and (ROOT / "regularizers" / f"{name}.py").exists():
-        return f"regularizers.{name}"
-    for entry in entry_points(group=group, name=name):
-        return entry.module
-    raise UnknownModule(f"{name}: no plug-in of that name in {group}")
 
 
 @cache

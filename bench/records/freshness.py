@@ -14,24 +14,29 @@ from pathlib import Path
 
 from bench.config import reading
 from bench.config.reading import ConfigError
+from bench.config.registry import installed, module, name_of
 from bench.config.runs import EVALUATION_SETTINGS, Run, expand
 from bench.config.schema import Config, Optimizer
-from bench.data.sources import DataError, digest
+from bench.data.declarations import DataError, digest
 from bench.records import result_set, whole_files
-from bench.records.fingerprint import fingerprint, plug_in
+from bench.records.fingerprint import fingerprint
 from bench.records.protocol_versions import protocol_versions
 
 TIMING = "timing.json"  # what a run's measurements took, in its folder
 # What the codes of an untrained encoder depend on, besides the seed.
 ARCHITECTURE = {
-    "latents", "width", "depth", "batch_norm", "init", "encoder", "noise_dim", "decoder", "merge", "precision",
+    "architecture", "latents", "width", "depth", "batch_norm", "init", "encoder", "noise_dim", "decoder", "merge",
+    "precision",
 }  # fmt: skip
 PICTURES = "pictures"  # the protocol of what is stored for figures
 
 
 def modules(run: Run) -> list[str]:
     """The modules whose code decides what training a run gives."""
-    return ["bench.train.loop", plug_in("latentbench.regularizers", run.settings.regularizer)]
+    s = run.settings
+    own = {"regularizers": s.regularizer, "datasets": name_of(s.dataset), "architectures": s.architecture}
+    priors = {latent.prior for latent in s.latents.values()} & installed("priors").keys()
+    return ["bench.train.loop", *(module(k, n) for k, n in [*own.items(), *(("priors", n) for n in sorted(priors))])]
 
 
 def training_version(run: Run) -> str:

@@ -23,8 +23,8 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 # What the weights, batches and labels that a training starts from depend on, besides the seed.
 BEGINNING = {
-    "dataset", "normalisation", "labels", "latents", "decoder", "merge", "encoder", "noise_dim", "width", "depth",
-    "batch_norm", "init", "batch_size",
+    "dataset", "normalisation", "labels", "architecture", "latents", "decoder", "merge", "encoder", "noise_dim",
+    "width", "depth", "batch_norm", "init", "batch_size",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ The methods, the data sets and the evaluations of the config, as entries of regu
 references.bib beside a plug-in of another package.
 """
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from pylatexenc.latex2text import LatexNodes2Text
 
 from bench import ROOT
 from bench.config.reading import ConfigError
+from bench.config.registry import said
 from bench.config.schema import Config
-from bench.data.sources import NAMES
+from bench.data import declarations
 from bench.report.declarations import Unreadable, declaration
 from bench.tables.tidy_table import settings
 
@@ -83,7 +85,10 @@ def keys(config: Config) -> dict[str, list[str]]:
             s = settings(config, experiment, method)
             if s is None:
                 continue
-            found.setdefault(f"Data set {s.dataset}", list(NAMES[s.dataset].cite))
+            with suppress(declarations.DataError):  # own data, which are not here
+                cited = declarations.declaration(s.dataset, config.data_root).cite
+                if cited:
+                    found.setdefault(f"Data set {said(s.dataset)}", list(cited))
             try:
                 cites = list(declaration(s.regularizer).cites)
             except Unreadable:

@@ -6,6 +6,7 @@ from numbers import Real
 import pandas as pd
 
 from bench.config import reading
+from bench.config.registry import said
 from bench.config.schema import TUNING, Config
 from bench.tables.formats import Table, seconds, table
 from bench.tables.tidy_table import RUN
@@ -48,7 +49,7 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
         ("What a seed draws", SEED),
         ("Seeds of a cell", _range(asked.values())),
         ("Splits", SPLITS),
-        ("Data", ", ".join(sorted({s.dataset for s in settings.values()}))),
+        ("Data", ", ".join(sorted({said(s.dataset) for s in settings.values()}))),
         ("Epochs", _range(s.epochs for s in settings.values())),
         ("Hyperparameters searched", searched if trials else "none here: each method has one setting"),
         ("Validation scores", "Beside the test scores, in the tables of details"),

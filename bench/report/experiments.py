@@ -3,6 +3,7 @@
 import pandas as pd
 
 from bench.config.reading import seeds as seeds_of
+from bench.config.registry import said
 from bench.config.schema import Config
 from bench.report import explain
 from bench.tables import costs
@@ -59,7 +60,7 @@ def protocol(config: Config, experiment: str) -> list[tuple[str, str]]:
     plural = "s" if seeds != "1" else ""
     evaluations = ", ".join(s.evaluations) or "nothing"
     return [
-        ("Data", f"{s.dataset}{normalised}, {labels}."),
+        ("Data", f"{said(s.dataset)}{normalised}, {labels}."),
         (
             "Seeds",
             f"{seeds} seed{plural} of each of {len(names)} methods. A seed has the same initial weights, batches and "

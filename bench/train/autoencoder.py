@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from bench.config.schema import Settings
+from bench.config import registry
+from bench.config.schema import Latent, Settings
 from bench.config.streams import stream
 from regularizers import Point, Prior, Simplex, prior, product, rms
 
@@ -62,40 +63,28 @@ class NormedHead(nn.Module):
 class Autoencoder(nn.Module):
     """Posteriors q(z | x), priors p(z) and a decoder of the codes, as the settings describe them."""
 
-    def __init__(self, settings: Settings, pixels: int, classes: int):
+    def __init__(self, settings: Settings, shape: tuple[int, int, int], classes: int):
+        """Of images of `shape` (channels, height, width), given as rows of pixels, in so many classes."""
         super().__init__()
         s, norm = settings, settings.batch_norm != "none"
-        self.settings, self.classes, self.pixels = s, classes, pixels
+        self.settings, self.classes = s, classes
         self.input_noise, self.input_dropout = s.input_noise, nn.Dropout(s.input_dropout)
-        self.first = nn.Linear(pixels, s.width)
+        dims = {name: latent.dim for name, latent in s.latents.items()} | {"label": classes}
+        # Representation W y + z (Makhzani et al., 2015, sec. 7): the decoder sees the sum alone.
+        inputs = dims[s.decoder[1]] if s.merge == "add" else sum(dims[name] for name in s.decoder)
+        self.first, self.trunk, self.decoder = registry.load("architectures", s.architecture)(s, shape, inputs)
         # The universal approximator posterior: noise enters beside the image (Makhzani et al., 2015, sec. 2).
         self.noise = nn.Linear(s.noise_dim, s.width, bias=False) if s.encoder == "universal" else None
-        self.trunk = nn.Sequential(
-            *_normed_relu(s.width, norm),
-            *(m for _ in range(s.depth - 1) for m in (nn.Linear(s.width, s.width), *_normed_relu(s.width, norm))),
-        )
         self.heads, self.priors = nn.ModuleDict(), nn.ModuleDict()
         for name, latent in s.latents.items():
-            self.priors[name] = prior(latent.prior)(latent.dim, **latent.settings)
+            self.priors[name] = prior_of(latent)
             if latent.head == "categorical":
                 self.heads[name] = CategoricalHead(s.width, latent.dim, norm)
             else:
                 std = None if s.posterior_std is None else s.posterior_std * rms(self.priors[name])
                 head = ContinuousHead(s.width, latent.dim, s.encoder == "gaussian", std)
                 self.heads[name] = NormedHead(head, latent.dim) if norm else head
-        dims = {name: latent.dim for name, latent in s.latents.items()} | {"label": classes}
-        self.cluster_heads = None
-        inputs = sum(dims[name] for name in s.decoder)
-        if s.merge == "add":
-            # Representation W y + z (Makhzani et al., 2015, sec. 7): the decoder sees the sum alone.
-            y, z = s.decoder[0], s.decoder[1]
-            self.cluster_heads = nn.Linear(dims[y], dims[z], bias=False)
-            inputs = dims[z]
-        layers: list[nn.Module] = []
-        for _ in range(s.depth):
-            layers += [nn.Linear(inputs, s.width), *_normed_relu(s.width, s.batch_norm == "all")]
-            inputs = s.width
-        self.decoder = nn.Sequential(*layers, nn.Linear(s.width, pixels))
+        self.cluster_heads = nn.Linear(dims[s.decoder[0]], inputs, bias=False) if s.merge == "add" else None
 
     def initialise(self, seed: int) -> "Autoencoder":
         """Draw each parameter from a stream of its own, so that one more layer changes no other.
@@ -104,7 +93,7 @@ class Autoencoder(nn.Module):
         """
         for name, parameter in sorted(self.named_parameters()):
             module = self.get_submodule(name.rpartition(".")[0])
-            if isinstance(module, nn.BatchNorm1d):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 continue  # ones and zeros
             generator = torch.Generator().manual_seed(stream(seed, f"init/{name}"))
             with torch.no_grad():
@@ -113,7 +102,7 @@ class Autoencoder(nn.Module):
                     if name.endswith("bias"):
                         parameter.zero_()
                 else:
-                    bound = 1 / math.sqrt(module.weight.shape[1])
+                    bound = 1 / math.sqrt(module.weight[0].numel())
                     parameter.uniform_(-bound, bound, generator=generator)
                 if name.startswith("cluster_heads"):
                     parameter.normal_(0, 1, generator=generator)
@@ -170,5 +159,6 @@ class Autoencoder(nn.Module):
         return product([self.priors[name] for name in names])
 
 
-def _normed_relu(width: int, batch_norm: bool) -> list[nn.Module]:
-    return [nn.BatchNorm1d(width), nn.ReLU()] if batch_norm else [nn.ReLU()]
+def prior_of(latent: Latent) -> Prior:
+    """The prior of a latent."""
+    return prior(latent.prior)(latent.dim, **latent.settings)

@@ -45,7 +45,7 @@ class Training:
         torch.manual_seed(stream(run.seed, "training"))
         torch.set_flush_denormal(True)  # dying units would slow a CPU tenfold
         torch.use_deterministic_algorithms(s.deterministic)
-        autoencoder = Autoencoder(s, dataset.pixels, dataset.classes).initialise(run.seed)
+        autoencoder = Autoencoder(s, dataset.shape, dataset.classes).initialise(run.seed)
         if s.frozen_encoder:
             autoencoder.freeze_encoder()
         x, y = self.dataset.train
@@ -55,8 +55,7 @@ class Training:
             # From here on only these labels exist: all others read 'unlabelled'.
             self.labelled = labelled_subset(y, s.labels, run.seed, dataset.classes).to(device)
             self.y[self.labelled] = y[self.labelled]
-        share = len(self.labelled) / len(y) if self.labelled is not None else 0.0
-        self.objective = Objective(autoencoder, share).to(device)
+        self.objective = Objective(autoencoder, self.dataset.labelled_share(s.labels)).to(device)
         self.hashes = {
             "weights": tensor_hash(*(p for _, p in sorted(autoencoder.named_parameters()))),
             "labels": tensor_hash(self.labelled) if self.labelled is not None else None,

@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -198,22 +199,7 @@ def train_all(
         Tainted: a run failed; the others want a fresh process, without `force`.
         LockHeld: another process works on a run. OSError, DataError: at the end, a line for each run.
     """
-    loaded: dict = {}
-
-    def dataset(run: Run) -> Callable[[], datasets.Dataset]:
-        key = run.settings.dataset, run.settings.normalisation
-
-        def load() -> datasets.Dataset:
-            if key not in loaded:
-                try:
-                    loaded[key] = datasets.load(key[0], results.config.data_root, key[1])
-                except DataError as error:
-                    loaded[key] = error
-            if isinstance(loaded[key], DataError):
-                raise loaded[key]
-            return loaded[key]
-
-        return load
+    load = datasets.loader(results.config.data_root)
 
     def begun(run: Run) -> bool:
         return results.path(run, "checkpoints/attempts.json").exists()
@@ -232,7 +218,8 @@ def train_all(
                 forced = (folder / "checkpoints" / FORCED).exists()
                 done = not forced and results.stale(run) != "train"  # nothing is done twice
                 try:
-                    content = results.record(run) if done else record(run, folder, dataset(run), device, stop, every)
+                    data = partial(load, run.settings)
+                    content = results.record(run) if done else record(run, folder, data, device, stop, every)
                 except (DataError, MachineFault) as error:
                     faults.append(error)
                     continue

@@ -7,7 +7,7 @@ stale, and the first step and term that differ are named. There is no other way 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
+from functools import cache
 from multiprocessing import get_context
 from typing import NamedTuple
 
@@ -33,9 +33,7 @@ class Verdict(NamedTuple):
     difference: float | None = None
 
 
-@lru_cache(maxsize=2)
-def _dataset(name: str, root: str | None, normalisation: str) -> datasets.Dataset:
-    return datasets.load(name, root, normalisation)
+_loader = cache(datasets.loader)
 
 
 def replay(run: Run) -> dict:
@@ -44,7 +42,7 @@ def replay(run: Run) -> dict:
     Raises:
         Unsupported, Diverged: as the training would.
     """
-    seen = _dataset(run.settings.dataset, run.data_root, run.settings.normalisation)
+    seen = _loader(run.data_root)(run.settings)
     training = Training(run, datasets.Dataset(**vars(seen)))
     try:
         training.run_epoch(lambda count: None, lambda: bool(training.opening["after"]))

@@ -160,6 +160,6 @@ def test_a_packages_plug_ins_are_judged_by_their_annotations_and_their_prior_is_
 @pytest.mark.usefixtures("package")
 def test_a_packages_prior_is_that_of_the_model(tmp_path):
     config = extended(tmp_path, RING % (2, "components: 20") + SQUARE % 2)
-    model = Autoencoder(settings(config, "density", "mmd"), 64, 10)
+    model = Autoencoder(settings(config, "density", "mmd"), (1, 8, 8), 10)
     assert model.priors["z"].means.shape == (20, 2)
     assert torch.allclose(model.priors["z"].means.norm(dim=1), torch.ones(20))

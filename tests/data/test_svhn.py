@@ -15,7 +15,8 @@ from scipy.io import savemat
 
 from bench.config import reading
 from bench.config.runs import expand
-from bench.data import datasets, sources
+from bench.data import datasets
+from bench.data.svhn import MD5
 from bench.evaluate import baseline_rows, measure_runs
 from bench.records import whole_files
 from bench.records.freshness import Results, read
@@ -61,7 +62,7 @@ def svhn(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for file, pin in write_files(folder / "data/SVHN").items():
-            patch.setitem(sources.SVHN_MD5, file, pin)
+            patch.setitem(MD5, file, pin)
         yield folder
 
 

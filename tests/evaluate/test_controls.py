@@ -86,7 +86,7 @@ def test_random_codes_are_those_of_all_continuous_latents_and_keep_some_of_the_c
         dataset="digits", regularizer="unregularized", epochs=1, width=32, latents=latents, decoder=["y", "z", "w"],
         batch_norm="encoder", input_dropout=0.5,
     )  # fmt: skip
-    encoder = Autoencoder(settings, 64, 10).initialise(0)
+    encoder = Autoencoder(settings, (1, 8, 8), 10).initialise(0)
     codes = baselines.random_codes(encoder, x, chunk=700)
     assert codes.shape == (len(x), 13)
     torch.testing.assert_close(codes, baselines.random_codes(encoder, x))

@@ -154,7 +154,7 @@ EDITS = {
     ),
     "the version of torch": ("requirements.lock", lambda s: s.replace(b"torch==2.14.0", b"torch==2.15.0"), ALL, set()),
     "the version of a tool": ("requirements.lock", lambda s: s.replace(b"ruff==", b"ruff==9"), set(), set()),
-    "the data's pinned checksum": ("bench/data/sources.py", lambda s: s.replace(b"68aea062", b"78aea062"), ALL, set()),
+    "the data's pinned checksum": ("bench/data/digits.py", lambda s: s.replace(b"68aea062", b"78aea062"), ALL, set()),
 }
 
 

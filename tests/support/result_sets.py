@@ -93,7 +93,7 @@ def _write_run(run, folder, dataset, codes, referees):
         whole_files.write(folder / "history.csv", history.to_csv(index=False))
         if codes:
             torch.manual_seed(run.seed)
-            model = Autoencoder(run.settings, dataset.pixels, dataset.classes).initialise(run.seed).eval()
+            model = Autoencoder(run.settings, dataset.shape, dataset.classes).initialise(run.seed).eval()
             with torch.no_grad():
                 posterior = model.encode(dataset.test.x[:])["z"].mean
             arrays = pictures(model, dataset, {"z": posterior})

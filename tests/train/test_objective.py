@@ -18,7 +18,7 @@ def settings(**own):
 
 
 def objective(share=0.0, classes=3, **own):
-    autoencoder = Autoencoder(settings(**own), pixels=6, classes=classes).initialise(0)
+    autoencoder = Autoencoder(settings(**own), shape=(1, 2, 3), classes=classes).initialise(0)
     return Objective(autoencoder, share)
 
 

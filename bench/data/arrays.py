@@ -1,0 +1,173 @@
+"""Your own arrays: an .npz file of images or vectors and their classes, `dataset: {arrays: path.npz}`."""
+
+import os
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from bench.data.declarations import SPLITS, Arrays, Declaration
+from bench.data.verified_files import WHERE, Absent, DataError, checksum, kind_of, wrong
+
+REMEDY = "numpy.savez(path, images=…, labels=…, split=…) writes it"
+LARGE = 2**28  # bytes: more float32 images than that are kept as bytes
+FEWEST = 6  # images that three splits can be made of
+
+
+def declare(root: Path, path: str) -> Declaration:
+    """The arrays of a file, which is looked for as it is, then in the root: checked, all of them, here and now.
+
+    `images`: bytes (n, height, width), (n, height, width, 3) or vectors (n, d), or floats in [0, 1] of these shapes.
+    `labels` (n): 0, 1, … without a gap; -1 where unknown, in training. `split` (n), optional: "train", "validation" or
+    "test"; without it a sixth validates and a sixth tests.
+    """
+    file = locate(root, path)
+    state = file.stat()
+    return declared(file, (state.st_ino, state.st_size, state.st_mtime_ns))
+
+
+@cache
+def declared(file: Path, state: tuple[int, ...]) -> Declaration:
+    """The declaration of a file, once per process unless it changes."""
+    images, labels, split = opened(file)
+    shape = shape_of(file, images.shape)
+    splits = dealt(file, images, labels, split)
+    y = splits["train"][1]
+    return Declaration(
+        shape=shape, classes=int(labels.max()) + 1, smallest_class=int(np.bincount(y[y >= 0]).min()),
+        labelled=bool((y >= 0).all()),
+        sizes={name: len(part[1]) for name, part in splits.items()}, white=255 if images.dtype == np.uint8 else 1,
+        large=4 * images.size > LARGE, read=lambda checksums: dealt(file, *opened(file)),
+        found=lambda: {"arrays": checksum(file)},
+    )  # fmt: skip
+
+
+def locate(root: Path, path: str) -> Path:
+    """Where a user's own file or folder is.
+
+    Raises:
+        Absent: nowhere.
+    """
+    given = Path(os.path.expanduser(os.path.expandvars(path)))
+    for found in (given, root / given):
+        if os.path.exists(found):
+            return found
+    raise wrong(given, "data of your own", f"none, nor {root / given}", f"correct the path; {WHERE}", Absent)
+
+
+def opened(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Images, labels and split of a file.
+
+    Raises:
+        DataError: it is no .npz file, or lacks an array.
+    """
+    try:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise wrong(file, "an .npz file of images and labels", f"one array {archive.shape} (.npy)", REMEDY)
+        with archive:
+            if lacking := [name for name in ("images", "labels") if name not in archive]:
+                found = ", ".join(archive.files) or "no array"
+                raise wrong(file, f"the array {lacking[0]}", f"{found}", REMEDY)
+            images, labels, split = (archive.get(name) for name in ("images", "labels", "split"))
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
+        found = f"{kind_of(file)} ({error})" if file.is_file() else "a folder; {folder: path} reads one"
+        raise wrong(file, "an .npz file of images and labels", found, REMEDY) from error
+    return images, labels, split
+
+
+def shape_of(where: Path, shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(channels, height, width) of the images of an array of this shape."""
+    match shape[1:]:
+        case (height, width) | (height, width, 3) if height and width:
+            return len(shape) - 1 if len(shape) == 4 else 1, height, width
+        case (d,) if d:
+            return 1, 1, d
+    raise wrong(where, "images (n, height, width), (n, height, width, 3) or vectors (n, d)", f"{shape}", REMEDY)
+
+
+def dealt(where: Path, images: np.ndarray, labels: np.ndarray, split: np.ndarray | None = None) -> Arrays:
+    """The three splits of images, in an order that one fixed permutation of numpy's legacy generator gives.
+
+    Without `split` a sixth of the different images validates, a sixth tests; equal images stay together, and those
+    of unknown class train.
+
+    Raises:
+        DataError: images or labels that cannot be used, equal images in different splits.
+    """
+    x = levels(where, images)
+    check_labels(where, labels, len(x))
+    y = labels.astype(np.int64)
+    seen: dict[bytes, int] = {}
+    group = np.array([seen.setdefault(blake2b(row, digest_size=16).digest(), len(seen)) for row in x])
+    if split is None:
+        known = np.setdiff1d(group, group[y < 0])
+        drawn = known[np.random.RandomState(0).permutation(len(known))]
+        sixth = len(known) // 6
+        which = np.zeros(len(x), int) + np.isin(group, drawn[:sixth]) + 2 * np.isin(group, drawn[sixth : 2 * sixth])
+    else:
+        which = given(where, split, len(x))
+        first = np.full(len(seen), len(x))
+        np.minimum.at(first, group, np.arange(len(x)))
+        if len(twice := np.flatnonzero(which != which[first[group]])):
+            i, j = int(first[group[twice[0]]]), int(twice[0])
+            found = f"image {i} ({SPLITS[which[i]]}) equal to image {j} ({SPLITS[which[j]]})"
+            raise wrong(where, "different images in the splits", found, "give equal images to one split")
+    order = np.random.RandomState(0).permutation(len(x))
+    splits = {name: (x[order[which[order] == i]], y[order[which[order] == i]]) for i, name in enumerate(SPLITS)}
+    for name, (_, own) in splits.items():
+        if not len(own):
+            raise wrong(where, f"{FEWEST} different images at least", f"none for {name}", "give more images")
+        if name != "train" and (own < 0).any():
+            raise wrong(where, "a class for each image that is not for training", f"one of {name} without", REMEDY)
+    if len(lacking := np.setdiff1d(np.arange(y.max() + 1), splits["train"][1])):
+        raise wrong(where, "each class in training", f"none of class {lacking[0]}", "give more images, or a split")
+    return splits
+
+
+def levels(where: Path, images: np.ndarray) -> np.ndarray:
+    """Images as rows: bytes, or float32 in [0, 1]; colours apart, as (channels, height, width)."""
+    shape_of(where, images.shape)
+    if images.dtype.kind == "f":
+        if not np.isfinite(images).all():
+            raise wrong(
+                where, "finite images", f"{np.size(images) - np.isfinite(images).sum()} values that are not", REMEDY
+            )
+        if images.size and not 0 <= images.min() <= images.max() <= 1:
+            raise wrong(where, "floats in [0, 1]", f"{images.min():g} to {images.max():g}", "scale them, or give bytes")
+        images = images.astype(np.float32)
+    elif images.dtype != np.uint8:
+        raise wrong(where, "images of bytes (uint8) or floats in [0, 1]", f"{images.dtype}", "convert them")
+    if len(images) < FEWEST:
+        raise wrong(where, f"{FEWEST} different images at least", f"{len(images)}", "give more images")
+    if images.ndim == 4:
+        images = images.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(images).reshape(len(images), -1)
+
+
+def check_labels(where: Path, labels: np.ndarray, n: int) -> None:
+    """Labels are n whole numbers, -1 or classes from 0 without a gap."""
+    if labels.shape != (n,) or labels.dtype.kind not in "iu":
+        raise wrong(where, f"labels ({n}) of whole numbers", f"{labels.dtype} {labels.shape}", REMEDY)
+    found = np.unique(labels)
+    if found[0] < -1:
+        raise wrong(where, "labels from 0, or -1 for unknown", f"{found[0]}", REMEDY)
+    classes = found[found >= 0]
+    if len(classes) < 2:
+        raise wrong(where, "two classes at least", f"{len(classes)}", "give the labels of more classes")
+    if (gap := next((i for i, label in enumerate(classes) if i != label), None)) is not None:
+        raise wrong(where, f"classes 0 to {classes[-1]} without a gap", f"no image of class {gap}", "number them anew")
+
+
+def given(where: Path, split: np.ndarray, n: int) -> np.ndarray:
+    """The place in `SPLITS` of each image's split."""
+    if split.shape != (n,) or split.dtype.kind not in "US":
+        raise wrong(where, f"split ({n}) of the words {', '.join(SPLITS)}", f"{split.dtype} {split.shape}", REMEDY)
+    words = split.astype(str)
+    if len(others := np.setdiff1d(words, SPLITS)):
+        raise wrong(where, f"splits {', '.join(SPLITS)}", f"{others[0]!r}", REMEDY)
+    return np.array([SPLITS.index(word) for word in words])
