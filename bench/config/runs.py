@@ -85,14 +85,15 @@ _NAMES = {
 
 
 def select(runs: list[Run], patterns: list[str]) -> list[Run]:
-    """The runs of the patterns: `likelihood`, `likelihood/mmd`, `likelihood/mmd-0a1b2c3d` or a whole id.
+    """The runs of the patterns: `likelihood`, `likelihood/mmd`, `likelihood/mmd/seed0`, with or without the digest.
 
     Raises:
         ConfigError: a pattern matches none.
     """
     chosen: list[Run] = []
     for pattern in patterns:
-        found = [r for r in runs if r.id == pattern or r.id.startswith((f"{pattern}/", f"{pattern}-"))]
+        short = {r.id: f"{r.experiment}/{r.method}/seed{r.seed}" for r in runs}
+        found = [r for r in runs if pattern in (r.id, short[r.id]) or r.id.startswith((f"{pattern}/", f"{pattern}-"))]
         if not found:
             experiment, slash, _ = pattern.partition("/")
             cells = [f"{run.experiment}/{run.method}" for run in runs if run.experiment == experiment]
