@@ -26,11 +26,11 @@ class Adversarial(Regularizer):
     $$\min_E \max_D E \log D(y) + E \log (1 - D(z)), \quad z \sim q, \ y \sim p$$
 
     As in the paper: `loss` "non_saturating" (Goodfellow et al., 2014), two hidden layers of `width` rectified units,
-    codes in the latent's own units, `inner_steps` updates of the critic per update of the encoder. Later: "relativistic"
-    pairs (Huang et al., 2024), "hinge" (Miyato et al., 2018), "wasserstein" (Arjovsky et al., 2017). `penalty` is γ of
-    γ/2 (E|∇D(y)|² + E|∇D(z)|²), R1 and R2 (Mescheder et al., 2018). `spectral` bounds each layer's norm by 1. `noise`
-    is the deviation of noise on all that the critic sees, in those of the prior. The encoder faces a mean of the past
-    critics, of which each step keeps the share `average`.
+    codes in the latent's own units, `inner_steps` updates of the critic for each of the encoder's. Later:
+    "relativistic" pairs (Huang et al., 2024), "hinge" (Miyato et al., 2018), "wasserstein" (Arjovsky et al., 2017).
+    `penalty` is γ of γ/2 (E|∇D(y)|² + E|∇D(z)|²), R1 and R2 (Mescheder et al., 2018). `spectral` bounds each layer's
+    norm by 1. `noise` is the deviation of noise on all that the critic sees, in those of the prior. The encoder faces
+    a mean of the past critics, of which each step keeps the share `average`.
     """
 
     title = "AAE"
