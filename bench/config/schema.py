@@ -33,6 +33,7 @@ from bench.config.values import (
 
 __all__ = ["ROOT", "Config", "Experiment", "Latent", "Method", "Optimizer", "Settings", "Tuning", "unknown"]
 
+NAME = r"^[a-z0-9][a-z0-9_-]*$"  # of a config and its result set
 TUNING = "tuning"  # the experiment that the trials of a config make
 WEIGHTED = ("classification", "separation")  # terms with a weight of their own; the penalty's is `weight`
 EVALUATIONS = (
@@ -199,13 +200,14 @@ class Tuning(Strict):
 class Config(Strict):
     """A whole config file, after `extends`."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40)]
+    name: Annotated[str, Field(pattern=NAME, max_length=40)]
     preset: Text = "modern"
     seeds: Seeds = 1
     data_root: str | None = None
     batch_by: BatchBy = "method"
     only: Annotated[list[Name], Distinct] | None = None
     controls: bool = True
+    companion: Annotated[str, Field(pattern=NAME, max_length=40)] | None = None  # a set to compare orders with
     tuning: Tuning | None = None
     defaults: dict[str, Any] = {}
     methods: dict[Name, dict[str, Any]]
