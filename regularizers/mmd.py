@@ -1,6 +1,5 @@
 """Maximum mean discrepancy to the prior, in closed form (Gretton et al., 2012; Rustamov, 2019)."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +11,6 @@ from regularizers._gradient import with_gradient
 from regularizers._kernels import ladder
 from regularizers._mixture import Embedding, gaussian_pair_sum, is_gaussian, normalised
 from regularizers._pairs import BACKENDS, pair_sum
-from regularizers._variance import null_variance
 
 
 class MMD(Regularizer):
@@ -25,8 +23,8 @@ class MMD(Regularizer):
 
     `kernel` is "imq" (inverse multiquadric), "gaussian" or "energy"; `scales` its ladder, in units
     of the prior's variance τ² and dimension D: C = 2Dτ² c, or l² = Dτ² c. `statistic` "u" drops
-    the pairs i = j and is unbiased, "v" keeps them. `normalise` divides each scale by its E k(y, y'),
-    `standardised` the whole by its standard deviation under q = p. `backend` is that of `pair_sum`.
+    the pairs i = j and is unbiased, "v" keeps them. `normalise` divides each scale by its E k(y, y').
+    `backend` is that of `pair_sum`.
 
     `norm` is λ of a term λ s(z) s(z') in the kernel, s(z) = |z|² / E|y|², hence of a penalty λ (E s(z) - 1)², where the
     prior is one of points: k alone balances the categories of a one-hot code first, this lets them decide first.
@@ -42,14 +40,13 @@ class MMD(Regularizer):
         scales: Sequence[float | int] | None = None,
         statistic: str = "u",
         normalise: bool = False,
-        standardised: bool = False,
         integrate: bool = True,
         norm: float | int = 0.0,
         backend: str = "auto",
     ):
         super().__init__(prior)
-        if statistic not in ("u", "v") or (standardised and (norm or statistic == "v")):
-            raise ValueError(f"statistic is 'u' or 'v', and not {statistic!r}; standardised, it is 'u' and norm is 0")
+        if statistic not in ("u", "v"):
+            raise ValueError(f"no statistic {statistic!r}; there are u and v")
         if backend not in BACKENDS:
             raise ValueError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
         self.v, self.integrate, self.backend, self.used = statistic == "v", integrate, backend, {}
@@ -57,7 +54,6 @@ class MMD(Regularizer):
         self.kernel = normalised(prior, scaled) if normalise else scaled
         self.mu, self.norm = Embedding(prior, self.kernel), 0.0 if prior.scale_tril.any() else norm
         self.register_buffer("unit", prior.weights @ prior.means.square().sum(1), persistent=False)
-        self.zeta = null_variance(prior, self.kernel) if standardised else None
 
     @classmethod
     def unsupported(cls, prior, encoder):
@@ -75,7 +71,7 @@ class MMD(Regularizer):
             excess = codes.square().sum(1) / self.unit - 1
             pairs = excess.mean().square() if self.v else (excess.sum() ** 2 - excess.square().sum()) / (n * (n - 1))
             mmd2 = mmd2 + self.norm * pairs
-        return mmd2 if self.zeta is None else mmd2 / math.sqrt(2 * self.zeta / (n * (n - 1)))
+        return mmd2
 
     def of_points(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
         """MMD² of the empirical measure of `z`, and its gradient."""

@@ -15,7 +15,6 @@ from torch.distributions import Independent, Normal
 from regularizers import Gaussian, OneHot, Petals, Point, Prior, Product, Simplex, SwissRoll, _pairs, labelled, product
 from regularizers._kernels import KERNELS, ladder
 from regularizers._mixture import Embedding, expectation
-from regularizers._variance import closed_null_variance, sampled_null_variance
 from regularizers.mmd import MMD, mmd2
 
 PRIORS = {
@@ -141,25 +140,11 @@ def test_the_quadrature_is_exact_at_points(kernel):
 
 @kernels
 @pytest.mark.parametrize("name", ["gaussian", "petals", "labelled"])
-def test_the_unbiased_statistic_has_mean_zero_and_the_predicted_variance(name, kernel):
+def test_the_unbiased_statistic_has_mean_zero_under_the_prior(name, kernel):
     prior = PRIORS[name]
-    mmd = MMD(prior, kernel, standardised=True)
+    mmd = MMD(prior, kernel)
     values = torch.stack([mmd(z, Point(z)) for z in (prior.sample(60) for _ in range(400))])
-    assert abs(values.mean()) < 0.2  # four standard errors
-    assert 0.75 < values.std() < 1.35  # heavy tails: a standard error of a tenth
-
-
-@pytest.mark.parametrize("kernel", ["gaussian", "imq"])
-def test_both_ways_to_the_null_variance_agree(kernel):
-    for prior, scales in ((Gaussian(2), None), (Petals(), [0.1, 1.0])):
-        k = ladder(prior, kernel, scales)
-        if kernel == "gaussian" or prior is not PRIORS["petals"]:
-            assert sampled_null_variance(prior, k) == pytest.approx(closed_null_variance(prior, k), rel=0.02)
-        if kernel == "imq":
-            break
-    d, l2 = 8, 4.0
-    exact = (l2 / (l2 + 4)) ** (d / 2) - 2 * (l2**2 / ((1 + l2) * (3 + l2))) ** (d / 2) + (l2 / (l2 + 2)) ** d
-    assert closed_null_variance(Gaussian(d), ladder(Gaussian(d), "gaussian", [l2 / d])) == pytest.approx(exact)
+    assert abs(values.mean()) < 4 * values.std() / 20
 
 
 def test_sampling_the_prior_as_often_as_the_codes_quadruples_the_variance():
@@ -294,7 +279,7 @@ def test_float32_is_accurate_far_from_the_origin(kernel):
 def test_blocks_add_up_and_memory_is_flat():
     z = torch.randn(20_000, 4)
     program = (
-        "import resource, torch; from bench.priors import Gaussian; from regularizers import Point;"
+        "import resource, torch; from regularizers import Gaussian, Point;"
         "from regularizers.mmd import MMD; torch.set_num_threads(1); peak = lambda: "
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024; m = MMD(Gaussian(4)); z = torch.randn(200, 4);"
         "m(z, Point(z)); before = peak(); z = torch.randn(20_000, 4, requires_grad=True);"
@@ -322,10 +307,6 @@ def test_it_refuses_what_it_cannot_do():
             MMD(Gaussian(2), **{option: value})
     with pytest.raises(ValueError, match="scales"):
         MMD(Gaussian(2), scales=[])
-    with pytest.raises(ValueError, match="standardised"):
-        MMD(Gaussian(2), statistic="v", standardised=True)
-    with pytest.raises(ValueError, match="norm"):
-        MMD(OneHot(3), norm=1, standardised=True)
     point = Prior(torch.ones(1), torch.zeros(1, 2), torch.zeros(1, 2, 2))
     assert "one point" in MMD.unsupported(point, "deterministic")
     with pytest.raises(ValueError, match="single point"):
