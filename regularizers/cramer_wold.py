@@ -7,6 +7,7 @@ import torch
 from scipy.special import hyp1f1
 
 from regularizers import Regularizer, rms, too_few
+from regularizers._ranges import Positive
 
 U = np.linspace(0, 24, 1025)
 
@@ -19,19 +20,22 @@ class CramerWold(Regularizer):
     \varphi_D(s) = {}_1F_1(\tfrac12; \tfrac D2; -s)$$
 
     gives all terms of $\langle q, q \rangle - 2 \langle q, p \rangle + \langle p, p \rangle$ for codes
-    (variance 0) and a mixture of isotropic Gaussians: nothing is sampled. $\gamma = (4 / 3n)^{2/5}$ is Silverman's
-    bandwidth for $n$ codes, after division by the prior's standard deviation per dimension.
+    (variance 0) and a mixture of isotropic Gaussians: nothing is sampled. `gamma` is $\gamma$ after division by the
+    prior's standard deviation per dimension; without it, Silverman's $(4 / 3n)^{2/5}$ for $n$ codes. At
+    $\gamma = \tfrac12$, times $2 \pi$, it is `sigreg` with all directions and all frequencies.
     $\varphi_D$ is scipy's, interpolated to float32 precision; the authors approximate it for large $D$.
     `log` takes the logarithm, as the paper does: it magnifies small distances and has no lower
     bound. `forward` raises a ValueError for fewer than 2 codes.
+
+    At weight 1: the plain distance, below $1 / \sqrt{\pi \gamma}$ for any codes.
     """
 
     title = "Cramér-Wold"
-    cites = ("knop2020",)
+    cites = ("knop2020", "balestriero2025", "zimmermann2025")
 
-    def __init__(self, prior, log: bool = False):
+    def __init__(self, prior, log: bool = False, gamma: Positive | None = None):
         super().__init__(prior)
-        self.log = log
+        self.log, self.gamma = log, gamma
         s = np.minimum(np.expm1(U), 1e300 if prior.dim > 1 else 700.0)  # in one dimension it is exp(-s)
         log_phi = np.log(hyp1f1(0.5, prior.dim / 2, -s))  # in u = log(1 + s) its tail is straight
         self.register_buffer("log_phi", torch.tensor(log_phi).float(), persistent=False)
@@ -46,7 +50,7 @@ class CramerWold(Regularizer):
 
     def forward(self, codes, posterior):
         too_few(codes)
-        p, s, gamma = self.prior, rms(self.prior), (4 / (3 * len(codes))) ** 0.4
+        p, s, gamma = self.prior, rms(self.prior), self.gamma or (4 / (3 * len(codes))) ** 0.4
         z, mu, alpha = codes / s, p.means / s, p.covariances[:, 0, 0] / s**2
         qq = self.overlap(z, z, alpha.new_tensor(2 * gamma)).mean()
         qp = self.overlap(z, mu, alpha + 2 * gamma).mean(0) @ p.weights

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from scipy.integrate import quad
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.special import hyp1f1
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, MultivariateNormal, Normal
+from torch.func import grad, jacrev
 
 import regularizers
-from regularizers import Gaussian, OneHot, Petals, Point, Prior, Regularizer, load, product
+from regularizers import Gaussian, OneHot, Petals, Point, Prior, Regularizer, Simplex, load, product
 from regularizers._gradient import with_gradient
 
 NAMES = regularizers.names()
@@ -103,7 +105,7 @@ def observe(name, **hyperparameters):
         seen.append(regularizer.inner_loss(z).item())
     if load(name).unsupported(OneHot(3), "deterministic") is None:  # what acts on categories alone
         torch.manual_seed(0)
-        seen.append(build(name, OneHot(3), **hyperparameters)(z.softmax(1), Point(z.softmax(1))).item())
+        seen.append(build(name, OneHot(3), **hyperparameters)(z.softmax(1), Simplex(z)).item())
     torch.manual_seed(0)
     regularizer.fit(z)
     return [*seen, *regularizer.sample(4).flatten().tolist()]
@@ -225,6 +227,14 @@ def test_cramer_wold_refuses_what_it_cannot_integrate():
     assert "isotropic" in load("cramer_wold").unsupported(Petals(), "deterministic")
 
 
+@pytest.mark.parametrize("prior", [Gaussian(8), ISOTROPIC, OneHot(4)], ids=["gaussian", "mixture", "one_hot"])
+def test_sigreg_without_slices_is_cramer_wold(prior):
+    """2π CW at γ = 1/2: both integrate the same characteristic functions, one over all directions exactly."""
+    z = 1.3 * torch.randn(100, prior.dim) + 0.3
+    exact = 2 * math.pi * value(load("cramer_wold")(prior, gamma=0.5), z)
+    assert value(load("sigreg")(prior, projections=20_000, reach=8.0, knots=65), z) == pytest.approx(exact, rel=0.02)
+
+
 def test_sigreg_is_the_epps_pulley_statistic():
     """Whose closed form in one dimension is √(2π) MMD², V-statistic, with a Gaussian kernel of bandwidth 1."""
     z = torch.randn(30, 1) + 0.7
@@ -250,6 +260,94 @@ def test_sigreg_gradient_is_that_of_its_value():
     theta, phi = torch.randn(3, 5).double(), torch.randn(17, 5, dtype=torch.complex128)
     codes = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(partial(with_gradient, partial(regularizer.statistic, theta, phi)), codes)
+
+
+MIXTURE = Prior(torch.tensor([0.3, 0.7]), torch.tensor([[1.2, 0.0], [-0.5, 0.6]]), Petals().scale_tril[:2])
+
+
+@pytest.mark.parametrize("prior", [Gaussian(3, 2.0), MIXTURE, OneHot(4)], ids=["gaussian", "mixture", "one_hot"])
+def test_sliced_energy_is_the_energy_distance_on_average(prior):
+    """Of all directions; with the closed form in all of space as the oracle."""
+    z = 1.5 * prior.sample(40) + 0.3
+    exact = value(load("mmd")(prior, kernel="energy"), z) / math.sqrt(prior.variance)
+    assert value(load("sliced_energy")(prior, projections=20_000), z) == pytest.approx(exact, rel=0.01)
+
+
+def test_sliced_energy_in_one_dimension_needs_no_direction():
+    z, y = torch.randn(30, 1).double().numpy() + 0.5, np.linspace(-9, 9, 4001)[:, None]
+    p = np.exp(-(y**2) / 2) * (y[1] - y[0]) / math.sqrt(2 * math.pi)
+    pairs = cdist(z, z).sum() / (30 * 29)
+    exact = 2 * (cdist(z, y) @ p).mean() - pairs - (p.T @ cdist(y, y) @ p).item()
+    assert value(load("sliced_energy")(Gaussian(1), projections=1), torch.tensor(z).float()) == pytest.approx(
+        exact, 1e-3
+    )
+
+
+@pytest.mark.parametrize("L", [2, 3, 7])
+def test_sliced_energy_is_less_noisy_along_orthogonal_directions(L):
+    """Three of them in three dimensions see every shift alike, to first order."""
+    z, regularizer = 0.1 * torch.randn(50, 3) + torch.tensor([3.0, 0.0, 0.0]), load("sliced_energy")(Gaussian(3), L)
+    own = np.std([value(regularizer, z, seed) for seed in range(200)])
+    alone = load("sliced_energy")(Gaussian(3), 1)
+    one = np.std([value(alone, z, seed) for seed in range(200)])
+    assert own < 0.8 * one / math.sqrt(L)
+
+
+def test_kernel_stein_of_a_shift_and_of_a_scale():
+    """Where codes are normal, the scores differ by a known vector d, and it is E k(x, y) dᵀd' / D."""
+    torch.manual_seed(0)
+    noise = torch.randn(2000, 3).double()
+    k = (1 + torch.tensor(cdist(noise, noise, "sqeuclidean")) / 6).rsqrt()
+    mean_k = (k.sum() - 2000) / (2000 * 1999)
+    regularizer, n = load("kernel_stein")(Gaussian(3, 2.0)).double(), 2000
+    assert value(regularizer, 2 * (noise + 1.5)) == pytest.approx(1.5**2 * mean_k.item(), rel=0.03)
+    z = 0.5 * noise
+    k, inner = (1 + torch.tensor(cdist(z, z, "sqeuclidean")) / 6).rsqrt(), z @ z.mT
+    wide = (1 / 0.25 - 1) ** 2 * (k * inner).fill_diagonal_(0).sum() / (n * (n - 1) * 3)
+    assert value(regularizer, 2 * z) == pytest.approx(wide.item(), rel=0.06)
+
+
+def test_kernel_stein_is_its_definition():
+    """Every derivative by automatic differentiation, for a prior that is not isotropic."""
+    L = torch.tensor([[1.0, 0.0], [0.7, 0.4]])
+    prior = Prior(torch.ones(1), torch.tensor([[0.3, -1.0]]), L[None])
+    s, z = math.sqrt(prior.variance), torch.randn(5, 2).double()
+    p = MultivariateNormal((prior.means[0] / s).double(), scale_tril=(L / s).double())
+    score, k = grad(lambda x: p.log_prob(x)), lambda x, y: (1 + (x - y).square().sum() / 4) ** -0.5
+    total = 0.0
+    for i, j in permutations(range(5), 2):
+        x, y = z[i], z[j]
+        total += score(x) @ score(y) * k(x, y) + score(x) @ grad(k, 1)(x, y) + score(y) @ grad(k)(x, y)
+        total += jacrev(grad(k), 1)(x, y).trace()
+    ours = load("kernel_stein")(prior).double()
+    assert value(ours, z * s) == pytest.approx(total.item() / (2 * 20), rel=1e-4)
+    assert "weights" in load("kernel_stein").unsupported(Petals(), "deterministic")
+    assert "density" in load("kernel_stein").unsupported(OneHot(3), "deterministic")
+
+
+def test_information_maximisation_is_a_mutual_information():
+    """log K - I(x; y) by the joint distribution of a batch, each image as likely as the others."""
+    q = Simplex(2 * torch.randn(20, 5))
+    joint = q.probs.double().numpy() / 20
+    independent = joint.sum(1, keepdims=True) * joint.sum(0)
+    information = (joint * np.log(joint / independent)).sum()
+    own = load("information_maximisation")(OneHot(5), entropy=1.0)
+    assert own(q.probs, q).item() == pytest.approx(math.log(5) - information, rel=1e-5)
+    balanced, one = Simplex(200 * torch.eye(5).repeat(3, 1)), Simplex(200 * torch.eye(5)[:1].repeat(3, 1))
+    assert own(balanced.probs, balanced).item() == pytest.approx(0, abs=1e-5)
+    assert own(one.probs, one).item() == pytest.approx(math.log(5), rel=1e-5)
+
+
+def test_information_maximisation_of_saturated_codes_has_finite_gradients():
+    logits = (1e4 * torch.randn(16, 5)).requires_grad_()
+    load("information_maximisation")(OneHot(5))(logits.softmax(1), Simplex(logits)).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_information_maximisation_of_continuous_codes_is_the_energy_distance():
+    prior, z = Gaussian(3, 2.0), torch.randn(20, 3)
+    expected = value(load("mmd")(prior, kernel="energy"), z) / 2
+    assert value(load("information_maximisation")(prior), z) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if load(n)(Gaussian(2)).inner_steps])
