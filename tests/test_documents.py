@@ -28,8 +28,8 @@ STANDS_FOR = {"CONFIG": "config/quick.yaml", "NAME": "foo", "A": "results/a", "B
 
 def commands(text):
     """What is in a block of shell or alone in backquotes, and begins like a command of this repository."""
-    code = [line for block in re.findall(r"```(?:sh)?\n(.*?)```", text.replace("\\\n", " "), re.DOTALL)
-            for line in block.splitlines()]  # fmt: skip
+    blocks = re.findall(r"```(\w*)\n(.*?)```", text.replace("\\\n", " "), re.DOTALL)
+    code = [line for language, block in blocks if language != "python" for line in block.splitlines()]
     code += re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
     for line in code:
         if not re.match(r"(?:[A-Z_]+=\S* )*(?:latentbench|make|snakemake|python)(?:\s|$)", line):
@@ -41,6 +41,18 @@ def commands(text):
 
 
 SHOWN = [(path, words) for path in DOCUMENTS for words in commands(path.read_text(encoding="utf-8"))]
+
+
+EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", ["README.md", "regularizers/__init__.py"])
+def test_an_example_runs_and_its_training_converges(path):
+    for example in EXAMPLE.findall((ROOT / path).read_text(encoding="utf-8")):
+        exec(example, names := {})
+        assert names["loss"].isfinite()
+        if "optimizer" in names:
+            assert names["loss"].item() < 0.1
 
 
 def test_commands_are_found_where_they_are_shown():

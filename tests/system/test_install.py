@@ -8,6 +8,7 @@ import sysconfig
 
 import pytest
 
+import regularizers
 from tests.support.checkout import ROOT
 
 pytestmark = [
@@ -96,7 +97,7 @@ def empty(tmp_path_factory):
 
     install = ("uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation")
     run(*install, "--python", environment / "bin/python", source, package)
-    return lambda *arguments, rc=0: run(environment / "bin/latentbench", *arguments, rc=rc)
+    return lambda *arguments, rc=0, program="latentbench": run(environment / "bin" / program, *arguments, rc=rc)
 
 
 def test_the_doctor_finds_itself_at_home(empty):
@@ -104,6 +105,10 @@ def test_the_doctor_finds_itself_at_home(empty):
     states = {line[7:19].strip(): line[:5].strip() for line in lines}
     assert states["lock"] == "ok"
     assert states["torch"] == states["data: digits"] == "ok"
+
+
+def test_the_regularizers_serve_a_training_loop_of_ones_own(empty):
+    empty("-c", regularizers.__doc__.split("```")[1].removeprefix("python"), program="python")
 
 
 def test_configs_that_come_with_the_package_are_known_by_name(empty):
