@@ -6,6 +6,10 @@ in an entry point, which is imported.
 
 import ast
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -20,6 +24,7 @@ from bench.config.values import unknown
 
 PRIORS = FOLDER / "__init__.py"
 HEADS = ("continuous", "categorical")
+_root: ContextVar[str | None] = ContextVar("data_root", default=None)
 
 
 class Facts(NamedTuple):
@@ -46,21 +51,31 @@ def names(kind: str) -> list[str]:
     return sorted({*registry.names(kind), *(_classes() if kind == "priors" else ())})
 
 
+@contextmanager
+def data_in(root: str | None) -> Iterator[None]:
+    """Within: data is looked for in this folder, the `data_root` of a config."""
+    before = _root.set(root)
+    try:
+        yield
+    finally:
+        _root.reset(before)
+
+
 def facts(dataset: Spec) -> Facts | None:
     """What a data set declares; None where only reading it would tell, or nothing."""
-    return _declared(json.dumps(dataset))[0]
+    return _declared(json.dumps(dataset), _root.get(), os.getcwd())[0]
 
 
 def refused(dataset: Spec) -> str | None:
     """Why a data set cannot be what a config says; None if it can, or if its files are not here."""
-    return _declared(json.dumps(dataset))[1]
+    return _declared(json.dumps(dataset), _root.get(), os.getcwd())[1]
 
 
 @lru_cache(maxsize=256)
-def _declared(dataset: str) -> tuple[Facts | None, str | None]:
+def _declared(dataset: str, root: str | None, here: str) -> tuple[Facts | None, str | None]:
     data = import_module("bench.data.declarations")  # the room above: what the registry's data sets return
     try:
-        found = data.declaration(json.loads(dataset))
+        found = data.declaration(json.loads(dataset), root)
     except data.Absent:
         return None, None
     except data.DataError as error:

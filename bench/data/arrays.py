@@ -8,9 +8,11 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from bench.config.values import unknown
 from bench.data.declarations import SPLITS, Arrays, Declaration
 from bench.data.verified_files import WHERE, Absent, DataError, checksum, kind_of, wrong
 
+NAMES = ("images", "labels", "split")
 REMEDY = "numpy.savez(path, images=…, labels=…, split=…) writes it"
 LARGE = 2**28  # bytes: more float32 images than that are kept as bytes
 FEWEST = 6  # images that three splits can be made of
@@ -64,14 +66,15 @@ def opened(file: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         DataError: it is no .npz file, or lacks an array.
     """
     try:
-        archive = np.load(file, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise wrong(file, "an .npz file of images and labels", f"one array {archive.shape} (.npy)", REMEDY)
-        with archive:
-            if lacking := [name for name in ("images", "labels") if name not in archive]:
-                found = ", ".join(archive.files) or "no array"
-                raise wrong(file, f"the array {lacking[0]}", f"{found}", REMEDY)
-            images, labels, split = (archive.get(name) for name in ("images", "labels", "split"))
+        with file.open("rb") as content:
+            archive = np.load(content, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise wrong(file, "an .npz file of images and labels", f"one array {archive.shape} (.npy)", REMEDY)
+            if lacking := [name for name in NAMES[:2] if name not in archive]:
+                raise wrong(file, f"the array {lacking[0]}", ", ".join(archive.files) or "no array", REMEDY)
+            if others := sorted({*archive.files} - {*NAMES}):
+                raise DataError(f"{file}: {unknown(others[0], NAMES)}")
+            images, labels, split = (archive.get(name) for name in NAMES)
     except DataError:
         raise
     except (OSError, ValueError, EOFError, BadZipFile, KeyError) as error:
@@ -169,5 +172,5 @@ def given(where: Path, split: np.ndarray, n: int) -> np.ndarray:
         raise wrong(where, f"split ({n}) of the words {', '.join(SPLITS)}", f"{split.dtype} {split.shape}", REMEDY)
     words = split.astype(str)
     if len(others := np.setdiff1d(words, SPLITS)):
-        raise wrong(where, f"splits {', '.join(SPLITS)}", f"{others[0]!r}", REMEDY)
+        raise wrong(where, f"splits {', '.join(SPLITS)}", repr(str(others[0])), REMEDY)
     return np.array([SPLITS.index(word) for word in words])

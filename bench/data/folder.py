@@ -21,6 +21,8 @@ def declare(root: Path, path: str) -> Declaration:
     folder = arrays.locate(root, path)
     files = listed(folder)
     classes = sorted({file.parent.name for file in files})
+    if len(classes) < 2:
+        raise wrong(folder, "two classes at least", "1", REMEDY)
     first = image(files[0])
 
     def read(checksums: dict[str, str]) -> Arrays:

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from bench.config import plugins, signatures
+from bench.config import plugins, registry, signatures
 from bench.config.reading import settings
 from bench.train.autoencoder import Autoencoder
 from tests.support.configs import extended
@@ -85,7 +85,7 @@ square = outside:Square
 
 
 def forget():
-    for function in (plugins._entries, plugins.names, plugins.signature, plugins._adapter, plugins._built):
+    for function in (registry.installed, plugins.names, plugins.signature, plugins._adapter, plugins._built):
         function.cache_clear()
 
 
