@@ -12,9 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from bench.figures.style import DPI, LOOKS, OF_FAMILY, cut, own_style, save
-from bench.records.freshness import read
-from bench.tables.answers import Picture, Verdict, in_cell, picture
-from bench.tables.tidy_table import read_metrics
+from bench.tables.answers import Picture, Verdict, in_cell
 
 
 class Theme(NamedTuple):
@@ -47,20 +45,11 @@ SIGNS = {"better": "▲ ", "worse": "▼ ", "level": "= "}
 NAMES, WIDE, HIGH, HEAD = 1.5, 1.12, 0.34, 0.5  # inches: of the column of names, a cell's width and height, the head
 
 
-def write(path: str | Path, metrics: Path, folder: Path) -> list[Path]:
-    """`answer-light` and `answer-dark` as SVG, `answer-light` as PNG too, of a result set in a folder.
-
-    Raises:
-        ConfigError: a config or table that cannot be read.
-    """
-    config, _, _ = read(path)
-    found, written = picture(config, read_metrics(metrics)), []
+def write(found: Picture, folder: Path) -> None:
+    """`answer-light.svg` and `answer-dark.svg` in a folder."""
     with own_style():
         for name, theme in THEMES.items():
-            formats = ("svg", "png") if name == "light" else ("svg",)
-            save(draw(found, theme), folder / f"answer-{name}", formats)
-            written += [folder / f"answer-{name}.{suffix}" for suffix in formats]
-    return written
+            save(draw(found, theme), folder / f"answer-{name}", ("svg",))
 
 
 def draw(found: Picture, theme: Theme) -> Figure:

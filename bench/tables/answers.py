@@ -121,7 +121,7 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
             known.margin, m.get("counts", True), reference,
         )  # fmt: skip
         measures.append(named)
-        columns.append([_verdict(table, named, values, method) for method in shown])
+        columns.append([verdict(table, named, values, method) for method in shown])
     cells = [c for column in columns for c in column if c]
     adjusted = iter(holm([c.p for c in cells])) if cells else iter(())
     columns = [[c and c._replace(p=float(next(adjusted))) for c in column] for column in columns]
@@ -134,7 +134,8 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
     )
 
 
-def _verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:
+def verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:
+    """The cell of a method; None where it has no number."""
     if method not in values or values[method].dropna().empty:
         return None
     own = values[method].dropna()
@@ -186,7 +187,9 @@ def caveat(config: Config, table: pd.DataFrame, rows: list[Row]) -> str:
             f"differences are decided ({kept} after Holm's adjustment) and {level} level"
         )
     if old := older(table):
-        parts.append(f"{old} of {len(table.drop_duplicates(RUN))} runs have numbers of older code")
+        runs = len(table.drop_duplicates(RUN))
+        of = "every number comes" if old == runs else f"{old} of {runs} runs come"
+        parts.append(f"{of} from an earlier version of the code")
     said = "; ".join(part for part in parts if part)
     return f"{said}." if said else "No run has finished yet."
 

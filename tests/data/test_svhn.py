@@ -174,8 +174,8 @@ def test_all_methods_start_from_the_same_weights_labels_and_batches(trained):
 
 
 @pytest.mark.workflow
-def test_the_commands_of_the_readme_plan_a_job_for_every_run(tmp_path):
-    commands = [line for line in (ROOT / "README.md").read_text().splitlines() if "config/svhn.yaml" in line]
+def test_the_commands_that_are_shown_plan_a_job_for_every_run(tmp_path):
+    commands = [line for line in (ROOT / "docs/running.md").read_text().splitlines() if "config/svhn.yaml" in line]
     [command] = [shlex.split(line) for line in commands if line.startswith("DATA_ROOT=/data snakemake ")]
     assert "DATA_ROOT=/data make run CONFIG=config/svhn.yaml" in commands
     copy = Checkout(tmp_path / "copy")

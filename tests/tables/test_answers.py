@@ -116,7 +116,7 @@ def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
     found = answers.picture(config, table)
     assert found.caveat == (
         "These are few epochs; with 4 seeds 3 of 4 differences are decided (3 after Holm's adjustment) and 0 level; "
-        "2 of 28 runs have numbers of older code."
+        "2 of 28 runs come from an earlier version of the code."
     )
     assert not {row.method: row for row in found.rows}["mmd"].cells[0].current
     assert re.search(r"\+40 \[.*\] \+\*", answers.text(found))

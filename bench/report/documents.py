@@ -1,0 +1,226 @@
+"""README.md, results/README.md and docs/findings: every number in them is written in from the tidy tables.
+
+    At 100 labels the AAE errs by <!--{mean aae semi_supervised error}-->9.24 ± 1.75<!--{}--> %.
+
+What stands between such a pair of comments is said by one of `ASKED`, which a comment names with its words; a first
+word `@NAME` asks another result set than mnist. `<!--{claim mmd better aae likelihood log_likelihood}-->` says nothing
+and must hold. `python -m bench.report.documents` writes all of them again, draws the pictures, and names what no longer
+holds: after new results, run it and mend the sentences that it names.
+"""
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from bench import ROOT
+from bench.config.schema import Config
+from bench.figures import answer, scores, style
+from bench.records import whole_files
+from bench.records.freshness import read
+from bench.tables import answers
+from bench.tables.experiment_tables import summary
+from bench.tables.formats import number, spread
+from bench.tables.metric_names import metric as describe
+from bench.tables.published import UNREAD, against_published, published
+from bench.tables.tidy_table import RUN, read_metrics, short, title
+
+FILES = ("README.md", "results/README.md", "docs/findings/*.md")
+PICTURES = ROOT / "docs/pictures"
+FIELD = re.compile(r"(<!--\{)((?!claim )[^}]+)(\}-->)(.*?)(<!--\{\}-->)", re.DOTALL)
+CLAIM = re.compile(r"<!--\{claim ([^}]+)\}-->")
+# A number that only a run or a paper can have said: decimals, a spread, per cents, nats. "95 %" is no result.
+LOOSE = re.compile(r"(?<![\w.-])(?!95 %|3\.11)[+−]?\d[\d,.]*(?:\.\d+\b| ?±| %| nats\b| points\b)")
+SIGNS = {"better": " ▲", "worse": " ▼", "level": " ="}
+
+
+class Known(NamedTuple):
+    """A result set: its config, tidy table and picture."""
+
+    config: Config
+    table: pd.DataFrame
+    picture: answers.Picture
+
+    def verdict(self, method: str, reference: str, experiment: str, metric: str) -> answers.Verdict:
+        """A method against a reference.
+
+        Raises:
+            KeyError: no such number.
+        """
+        m = describe(metric)
+        measure = answers.Measure(
+            experiment, metric, m.label, m.unit, bool(m.higher_is_better), "", m.margin, True, reference
+        )
+        values = answers.values_of(self.config, self.table, experiment, metric)
+        found = answers.verdict(self.table, measure, values, method) if reference in values else None
+        if found is None:
+            raise KeyError(f"{experiment} has no {metric} of {method} and {reference}")
+        return found
+
+
+@cache
+def known(name: str) -> Known:
+    """A result set of results/."""
+    config, _, folder = read(ROOT / f"config/{name}.yaml")
+    table = read_metrics(ROOT / folder / "metrics.csv")
+    return Known(config, table, answers.picture(config, table))
+
+
+def mean(of: Known, method: str, experiment: str, metric: str) -> str:
+    """A method's mean ± standard deviation over seeds."""
+    values = answers.values_of(of.config, of.table, experiment, metric)[method].dropna()
+    return spread(values.mean(), values.std(ddof=1) if len(values) > 1 else None, describe(metric).digits)
+
+
+def said(of: Known, method: str, reference: str, experiment: str, metric: str) -> str:
+    """A method against a reference, in words."""
+    m, v = describe(metric), of.verdict(method, reference, experiment, metric)
+    unit, name = ("points" if m.unit == "%" else m.unit), short(of.config, reference)
+    gap = f"{number(v.difference, m.digits, sign=True)} {unit}".strip().replace("-", "−")
+    ends = f"{number(v.low, m.digits, sign=True)} to {number(v.high, m.digits, sign=True)}".replace("-", "−")
+    words = {"better": "better than", "worse": "worse than", "level": "level with", "undecided": "not told apart from"}
+    return f"{words[v.word]} {name} ({gap}, {ends})"
+
+
+def table(of: Known, methods: str, experiments: str, metrics: str) -> str:
+    """Methods down, each with mean ± sd and its verdict against the first; measures across."""
+    found, first = {}, methods.split(",")[0]
+    several = "," in experiments
+    for experiment in experiments.split(","):
+        for metric in metrics.split(","):
+            m = describe(metric)
+            name = title(of.config, experiment, "experiments").partition(" (")[0] if several else m.label
+            column = f"{name}{f', {m.label}' if several and ',' in metrics else ''}{f' ({m.unit})' if m.unit else ''}"
+            for method in methods.split(","):
+                try:
+                    sign = SIGNS.get(of.verdict(method, first, experiment, metric).word, "")
+                    found.setdefault(column, {})[method] = f"{mean(of, method, experiment, metric)}{sign}"
+                except KeyError:
+                    continue
+    if not found:
+        raise KeyError(f"no number of {methods} in {experiments}")
+    rows = [m for m in methods.split(",") if any(m in column for column in found.values())]
+    lines = [["", *found], ["---"] * (len(found) + 1)]
+    lines += [[short(of.config, m), *(column.get(m, "") for column in found.values())] for m in rows]
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def paper(of: Known) -> str:
+    """The published numbers that have a counterpart and a source that was read, beside ours."""
+    against = against_published(of.config, summary(of.config, of.table))
+    lines = [["System", "Measure", "Published", "Ours", "Verdict"], ["---"] * 5]
+    for _, r in against[~against["verdict"].isin(["not run", "source not read"])].iterrows():
+        pm = "" if pd.isna(r["published_pm"]) else f" ± {r['published_pm']:g}"
+        ours = spread(r["ours"], r["sd_over_seeds"], describe(r["metric"]).digits)
+        what = f"{describe(r['metric']).label}, {r['setting']}"
+        lines.append([short(of.config, r["method"]), what, f"{r['published']:g}{pm}", ours, r["verdict"]])
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def printed(of: Known, system: str, setting: str) -> str:
+    """A published number, by parts of the names of its system and setting."""
+    rows = published()
+    rows = rows[(rows["dataset"] == "mnist") & rows["setting"].str.startswith(setting) & (rows["provenance"] != UNREAD)]
+    rows = (
+        rows[rows["system"] == system] if system in set(rows["system"]) else rows[rows["system"].str.contains(system)]
+    )
+    if len(rows) != 1:
+        raise KeyError(f"{len(rows)} published numbers of {system}, {setting}, whose source was read")
+    row = rows.iloc[0]
+    return row["value"] + ("" if pd.isna(row["plusminus"]) else f" ± {row['plusminus']:g}")
+
+
+def runs(of: Known) -> str:
+    """How many trainings, and their hours of one core."""
+    done = of.table[(of.table["status"] == "ok") & (of.table["run"] != "controls")].drop_duplicates(RUN)
+    return f"{len(done):,} trainings, {done['seconds'].sum() / 3600:.0f} hours of one core"
+
+
+ASKED: dict[str, Callable[..., str]] = {
+    "question": lambda of: of.picture.question,
+    "answer": lambda of: of.picture.answer,
+    "caveat": lambda of: of.picture.caveat,
+    "rule": lambda of: of.picture.rule,
+    "mean": mean,
+    "said": said,
+    "table": table,
+    "paper": paper,
+    "printed": printed,
+    "runs": runs,
+}
+
+
+def parts(text: str) -> tuple[Known, list[str]]:
+    """The result set and the words of what a comment asks."""
+    words = shlex.split(text)
+    name = words.pop(0).removeprefix("@") if words[0].startswith("@") else "mnist"
+    return known(name), words
+
+
+def written(text: str) -> str:
+    """`text` with every field as the results have it.
+
+    Raises:
+        KeyError: what is asked is not there.
+    """
+
+    def one(match: re.Match) -> str:
+        of, (asked, *rest) = parts(match[2])
+        return f"{match[1]}{match[2]}{match[3]}{ASKED[asked](of, *rest)}{match[5]}"
+
+    return FIELD.sub(one, text)
+
+
+def wrong(text: str) -> Iterator[str]:
+    """The claims of a document that do not hold, and its numbers that stand outside the comments."""
+    for match in CLAIM.finditer(text):
+        of, (method, word, *rest) = parts(match[1])
+        if (found := of.verdict(method, *rest).word) != word:
+            yield f"claim {match[1]}: it is {found}"
+    plain = re.sub(r"```.*?```|`[^`\n]*`", "", FIELD.sub("", text), flags=re.DOTALL)
+    # A comment that begins a line is a block of its own, and what follows it on the line is no Markdown.
+    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|paper)|\})", line))
+    yield from (f"a field begins a line: {line[:50]}" for line in lines)
+    yield from (f"{match[0]!r}: a number that no result says" for match in LOOSE.finditer(plain))
+
+
+def paths() -> list[Path]:
+    """The documents."""
+    return [path for pattern in FILES for path in sorted(ROOT.glob(pattern))]
+
+
+def draw(folder: Path) -> None:
+    """The pictures of the documents: the answer, light and dark, and the seeds of the headline experiments."""
+    of = known("mnist")
+    answer.write(of.picture, folder)
+    with style.own_style():
+        for experiment in ("likelihood", "semi_supervised"):
+            for drawing in scores.drawings(of.config, of.table, experiment, folder):
+                style.save(drawing.draw(), folder / experiment, ("svg",))
+
+
+def main() -> int:
+    """Write every document again; 1 if something in one of them does not hold."""
+    found = 0
+    for path in paths():
+        try:
+            text = written(path.read_text(encoding="utf-8"))
+        except KeyError as error:
+            print(f"{path.relative_to(ROOT)}: {error.args[0]}")
+            found = 1
+            continue
+        whole_files.write(path, text)
+        for line in wrong(text):
+            print(f"{path.relative_to(ROOT)}: {line}")
+            found = 1
+    draw(PICTURES)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
