@@ -83,7 +83,7 @@ def test_what_no_result_says_is_named(own):
     claims = "So. <!--{claim mmd better aae classes error}--> <!--{claim aae level mmd classes error}-->"
     assert list(documents.wrong(claims)) == ["claim aae level mmd classes error: it is worse"]
     assert list(documents.wrong("It has 3.4 nats, 17 %, +5 points of 5,000 epochs, at 95 %.")) == [
-        f"{n!r}: a number that no result says" for n in ("3.4", "17 %", "+5 points")
+        f"{n!r}: a number that no result says" for n in ("3.4 nats", "17 %", "+5 points")
     ]
     assert list(documents.wrong("<!--{mean aae classes error}-->4.1<!--{}-->")) != []
 
