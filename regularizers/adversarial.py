@@ -31,6 +31,9 @@ class Adversarial(Regularizer):
     `penalty` is γ of γ/2 (E|∇D(y)|² + E|∇D(z)|²), R1 and R2 (Mescheder et al., 2018). `spectral` bounds each layer's
     norm by 1. `noise` is the deviation of noise on all that the critic sees, in those of the prior. The encoder faces
     a mean of the past critics, of which each step keeps the share `average`.
+
+    At weight 1: nats; $\log 2$ where the critic cannot tell codes from prior samples. "hinge" and "wasserstein" have
+    the critic's own unit.
     """
 
     title = "AAE"

@@ -25,6 +25,8 @@ class ConditionalMMD(Regularizer):
 
     `kernel`, `scales` and `normalise` are those of `mmd`, in units of p(z) over all labels. The statistic is unbiased;
     a code that is alone with its label in the batch is left out. Posteriors are sampled.
+
+    At weight 1: that of `mmd`, averaged over the codes.
     """
 
     title = "MMD of each label (closed form)"

@@ -13,6 +13,8 @@ class Energy(Regularizer):
     no bandwidth, hence no hyperparameter. It is the V-statistic (pairs include $i = j$), so it is
     never negative and pulls codes together by a factor $1 - 1/n$ too much. The factor 2 in the
     code undoes the library's one half. `forward` raises a ValueError for fewer than 2 codes.
+
+    At weight 1: the energy distance in units of $s$.
     """
 
     title = "Energy distance"

@@ -12,8 +12,9 @@ class KL(Regularizer):
     Matches every posterior to the prior, not only their average; codes are therefore sampled.
     Exact for a Gaussian or categorical prior; for a mixture, one-sample Monte Carlo with the
     exact densities. In an autoencoder with a categorical code this is Kingma's M2: the
-    category is summed over. In nats, so that its weight is 1 in the evidence lower bound
-    and `beta` > 1 makes a β-VAE (Higgins et al., 2017).
+    category is summed over. `beta` > 1 makes a β-VAE (Higgins et al., 2017).
+
+    At weight 1: nats, as in the evidence lower bound.
     """
 
     title = "VAE"

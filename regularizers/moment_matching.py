@@ -11,6 +11,8 @@ class MomentMatching(Regularizer):
     with $s$ the prior's standard deviation per dimension. Blind to all else: what it achieves
     on a mixture is what needs no distribution matching. Nothing is sampled and it has no
     hyperparameter. $C$ is the unbiased estimate; `forward` raises a ValueError for fewer than 2 codes.
+
+    At weight 1: 1 for codes that are one standard deviation off in every dimension, and right otherwise.
     """
 
     title = "Moment matching"

@@ -24,6 +24,8 @@ class SIGReg(Regularizer):
     in units of $1/s$ ($s$: the prior's standard deviation per dimension): structure finer than
     $s/T$ is not seen. `knots` are the points of the trapezoid rule on $[0, T]$; codes farther
     than $2 \pi s$ `knots`/`reach` away look near again. Raises a ValueError for fewer than 2 codes.
+
+    At weight 1: $2\pi$ times the distance of `cramer_wold` at $\gamma = \tfrac12$; LeJEPA's statistic over $n$.
     """
 
     title = "SIGReg"

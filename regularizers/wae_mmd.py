@@ -16,6 +16,8 @@ class WAEMMD(Regularizer):
     the $C$, the squared distances at which a kernel has fallen to one half, in units of the mean
     squared distance $2 D s^2$ of two prior samples ($s^2$ is the prior's variance per dimension);
     the defaults are the code's seven. `forward` raises a ValueError for fewer than 2 codes.
+
+    At weight 1: the MMD² summed over the scales, each below 2.
     """
 
     title = "WAE-MMD (sampled)"

