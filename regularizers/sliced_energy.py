@@ -1,11 +1,13 @@
 """Sliced energy distance to the prior's exact projections, by sorting (Hertrich et al., 2024)."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from regularizers import Regularizer, rms, too_few
+from regularizers._gradient import with_gradient
 from regularizers._ranges import Count
 
 
@@ -34,19 +36,27 @@ class SlicedEnergy(Regularizer):
 
     def forward(self, codes, posterior):
         too_few(codes)
-        p, n, L, D = self.prior, len(codes), self.projections, self.prior.dim
+        L, D = self.projections, self.prior.dim
         frames = torch.linalg.qr(torch.randn(-(-L // D), D, min(L, D), device=codes.device)).Q
-        theta = frames.transpose(0, 1).flatten(1)[:, :L] / rms(p)
-        x = (codes @ theta).sort(dim=0).values
-        pairs = 2 * (torch.arange(1 - n, n, 2, device=x.device).to(x) @ x) / (n * (n - 1))
-        mean, variance = p.means @ theta, (p.scale_tril.mT @ theta).square().sum(1)  # (K, L)
-        cross = torch.einsum("nkl,k->l", mean_absolute(x[:, None] - mean, variance), p.weights) / n
-        within = mean_absolute(mean[:, None] - mean, variance[:, None] + variance)
-        within = torch.einsum("jkl,j,k->l", within, p.weights, p.weights)
-        return (2 * cross - pairs - within).mean() / self.unit
+        theta = frames.transpose(0, 1).flatten(1)[:, :L] / rms(self.prior)
+        return with_gradient(partial(self.distance, theta), codes)
+
+    def distance(self, theta: Tensor, z: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+        """The distance along the directions, and its gradient: an error function and a rank for each code."""
+        p, n = self.prior, len(z)
+        x, mean, variance = z @ theta, p.means @ theta, (p.scale_tril.mT @ theta).square().sum(1)  # (K, L)
+        rank = 2 * x.argsort(dim=0).argsort(dim=0) + 1 - n
+        cross, side = mean_absolute(x[:, None] - mean, variance)
+        within, _ = mean_absolute(mean[:, None] - mean, variance[:, None] + variance)
+        value = 2 * torch.einsum("nkl,k->l", cross, p.weights) / n - 2 * (rank * x).sum(0) / (n * (n - 1))
+        value = (value - torch.einsum("jkl,j,k->l", within, p.weights, p.weights)).mean() / self.unit
+        slope = 2 / n * torch.einsum("nkl,k->nl", side, p.weights) - 2 / (n * (n - 1)) * rank
+        return value, slope @ theta.mT / (theta.shape[1] * self.unit)
 
 
-def mean_absolute(a: Tensor, v: Tensor) -> Tensor:
-    """E|N(a, v)|, and |a| where v is 0."""
+def mean_absolute(a: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """E|N(a, v)|, which is |a| where v is 0, and its derivative in a."""
     std = (2 * v).clamp(min=1e-12).sqrt()
-    return a * (a / std).erf() + std * (-(a / std).square()).exp() / math.sqrt(math.pi)
+    ratio = a / std
+    side = ratio.erf()
+    return a * side + std * (-ratio.square()).exp() / math.sqrt(math.pi), side

@@ -20,6 +20,8 @@ class {cls}(Regularizer):
     with $s$ the prior's standard deviation per dimension. Then what each hyperparameter means in
     units of the latent space: `strength` is $a$, a plain factor. `forward` raises a ValueError for
     fewer than 2 codes.
+
+    At weight 1: $a$ for codes whose mean is off by $s$. (Say the same in docs/regularizers.md.)
     """
 
     title = "{title}"

@@ -283,6 +283,12 @@ def test_sliced_energy_in_one_dimension_needs_no_direction():
     )
 
 
+def test_sliced_energy_gradient_is_that_of_its_value():
+    regularizer, theta = load("sliced_energy")(MIXTURE).double(), torch.randn(2, 5).double()
+    codes = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(partial(with_gradient, partial(regularizer.distance, theta)), codes)
+
+
 @pytest.mark.parametrize("L", [2, 3, 7])
 def test_sliced_energy_is_less_noisy_along_orthogonal_directions(L):
     """Three of them in three dimensions see every shift alike, to first order."""
