@@ -24,6 +24,7 @@ def optimizer(**changes):
 
 # setting → cell, what it says, what is changed; a name with a dot is of a latent or an optimizer
 EFFECTS = {
+    "architecture": ("density/mmd", {}, {"architecture": "conv"}),
     "normalisation": ("density/mmd", {"output": "linear"}, {"normalisation": "per_pixel"}),
     "labels": ("classes/mmd", {}, {"labels": 200}),
     "latents": ("density/mmd", {}, {"latents": {"z": {"dim": 3}}}),
