@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bench.config.values import unknown
+from bench.config.schema import unknown
 from bench.data.declarations import SPLITS, Arrays, Declaration
 from bench.data.verified_files import WHERE, Absent, DataError, checksum, kind_of, wrong
 

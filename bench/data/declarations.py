@@ -26,12 +26,12 @@ Arrays = dict[str, tuple[np.ndarray, np.ndarray]]  # of each split: images (n, p
 class Declaration:
     """A data set: what its images are, and how they are read.
 
-    `shape` is (channels, height, width); of a vector, (1, 1, dimensions). `read` gives the three splits of files
-    that have the `checksums` (by name: md5 or sha-256): images as bytes, of which `white` is 1, or as
-    float32 in [0, 1]; classes from 0, -1 where unknown. Where nobody published checksums, `found` gives those that
-    the files have. `sizes` counts the images of each split, `smallest_class` those of the rarest class in training,
-    if known; `labelled`: every training image has a class. `large`: as floats the images could fill the memory.
-    `cite` are keys of `references.bib`.
+    `shape` is (channels, height, width) of an image; of a vector, (1, 1, dimensions). `read` gives the three splits of
+    files that have the `checksums` (by name: md5 or sha-256): images as bytes, of which `white` is 1, or as float32 in
+    [0, 1]; classes from 0, -1 where unknown. Where nobody published checksums, `found` gives those that the files have;
+    what is made and not read has neither. `sizes` counts the images of each split, `smallest_class` those of the rarest
+    class in training, if known; `labelled`: every training image has a class. `large`: as floats the images could fill
+    the memory. `cite` are keys of `references.bib`.
     """
 
     shape: tuple[int, int, int]
@@ -58,7 +58,8 @@ class Declaration:
         Raises:
             DataError: files without published checksums that are not there.
         """
-        lines = [f"{name} {pin}\n" for name, pin in sorted((self.checksums or self.found()).items())]
+        pins = self.checksums or (self.found() if self.found else {})
+        lines = [f"{name} {pin}\n" for name, pin in sorted(pins.items())]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -1,10 +1,12 @@
 """`pip install .` into an empty environment: the command works there, without a checkout, with a plug-in of others."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +29,15 @@ version = "2.5"
 
 [project.entry-points."latentbench.regularizers"]
 pull = "elsewhere.pull:Pull"
+
+[project.entry-points."latentbench.datasets"]
+stripes = "elsewhere.stripes:declare"
+
+[project.entry-points."latentbench.architectures"]
+narrow = "elsewhere.narrow:build"
+
+[project.entry-points."latentbench.priors"]
+ring = "elsewhere.ring:Ring"
 
 [tool.setuptools]
 packages = ["elsewhere"]
@@ -51,6 +62,62 @@ class Pull(Regularizer):
     def forward(self, codes, posterior):
         return self.strength * codes.square().mean()
 '''
+STRIPES = '''\
+"""Two classes of vectors: low first or high first."""
+
+import numpy as np
+
+from bench.data.declarations import Declaration
+
+
+def read(checksums):
+    rng = np.random.RandomState(0)
+    y = np.arange(90) % 2
+    x = (rng.rand(90, 12) / 4 + np.linspace(0, 0.7, 12) * (y[:, None] * 2 - 1) % 1).clip(0, 1).astype(np.float32)
+    return {"train": (x[:60], y[:60]), "validation": (x[60:75], y[60:75]), "test": (x[75:], y[75:])}
+
+
+def declare(root):
+    """They are made here."""
+    sizes = {"train": 60, "validation": 15, "test": 15}
+    return Declaration(shape=(1, 1, 12), classes=2, sizes=sizes, smallest_class=30, white=1, read=read)
+'''
+NARROW = '''\
+"""One layer each."""
+
+from math import prod
+
+from torch import nn
+
+from bench.train.architectures import Parts
+
+
+def build(settings, shape, inputs):
+    """A linear decoder."""
+    return Parts(nn.Linear(prod(shape), settings.width), nn.Tanh(), nn.Linear(inputs, prod(shape)))
+'''
+RING = '''\
+"""A ring."""
+
+from math import pi
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+
+from regularizers import Prior
+
+
+class Ring(Prior):
+    """Components on a circle."""
+
+    heads = ("continuous",)
+
+    def __init__(self, dim, components: Annotated[int, Ge(3)] = 8):
+        angle = 2 * pi * torch.arange(components) / components
+        means = torch.stack([angle.cos(), angle.sin()], 1)
+        super().__init__(torch.ones(components) / components, means, 0.1 * torch.eye(2).expand(components, 2, 2))
+'''
 REFERENCES = (
     "@article{somebody2031,\n  author = {Some Body},\n  title = {Pulls},\n  journal = {J},\n  year = {2031},\n}\n"
 )
@@ -64,6 +131,14 @@ methods:
   mmd: {title: MMD, regularizer: mmd}
 experiments:
   likelihood: {methods: [pull, mmd], latents: {z: {dim: 4}}, decoder: [z], evaluations: [reconstruction]}
+  outside:
+    methods: [mmd]
+    dataset: stripes
+    architecture: narrow
+    batch_size: 20
+    latents: {z: {prior: ring, dim: 2, settings: {components: 6}}}
+    decoder: [z]
+    evaluations: [reconstruction, latent, components]
 """
 
 
@@ -79,7 +154,8 @@ def empty(tmp_path_factory):
     (package / "elsewhere").mkdir(parents=True)
     for name, text in {
         "pyproject.toml": PACKAGE, "elsewhere/__init__.py": "", "elsewhere/pull.py": PLUGIN,
-        "elsewhere/references.bib": REFERENCES,
+        "elsewhere/references.bib": REFERENCES, "elsewhere/stripes.py": STRIPES, "elsewhere/narrow.py": NARROW,
+        "elsewhere/ring.py": RING,
     }.items():  # fmt: skip
         (package / name).write_text(text)
     (work / "mine.yaml").write_text(CONFIG)
@@ -116,9 +192,21 @@ def test_configs_that_come_with_the_package_are_known_by_name(empty):
     assert "did you mean 'smoke'" in empty("plan", "smok", rc=2)
 
 
-def test_a_plug_in_of_another_package_runs_from_the_config_to_the_page(empty):
+def test_plug_ins_of_another_package_run_from_the_config_to_the_page_and_an_edit_makes_their_own_runs_stale(empty):
+    """A regularizer, a data set, an architecture and a prior."""
     output = empty("run", "mine.yaml", "--cores", "2")
-    assert "2 of 2 cells" in output
+    assert "3 of 3 cells" in output
     assert "failed" not in output
     assert "somebody2031" in empty("cite", "mine.yaml")
     assert "nothing changed" in empty("diff", "results/mine", "results/mine")
+    assert "0 to train" in empty("plan", "mine.yaml")
+    for name, old, new in (
+        ("stripes", "RandomState(0)", "RandomState(1)"), ("narrow", "Tanh", "ReLU"), ("ring", "0.1 *", "0.2 *"),
+    ):  # fmt: skip
+        where = empty("-c", f"import elsewhere.{name} as m; print(m.__file__)", program="python").strip()
+        text = Path(where).read_text()
+        assert old in text
+        Path(where).write_text(text.replace(old, new))
+        assert re.findall(r"^(\w+)/(\w+)-\w+ +1 +1 ", empty("plan", "mine.yaml"), re.M) == [("outside", "mmd")], name
+        Path(where).write_text(text)
+    assert "0 to train" in empty("plan", "mine.yaml")
