@@ -76,6 +76,13 @@ class Prior(nn.Module):
         components = MultivariateNormal(self.means, scale_tril=self.scale_tril, validate_args=False)
         return MixtureSameFamily(Categorical(probs=self.weights), components, validate_args=False)
 
+    def log_joint(self, z: Float[Tensor, "n D"]) -> Float[Tensor, "n K"]:
+        """Log wₖ N(z; μₖ, Σₖ) of each component, in z's precision; needs `has_density`."""
+        w, means, L = self.weights.to(z), self.means.to(z), self.scale_tril.to(z)
+        white = torch.linalg.solve_triangular(L, (z - means[:, None]).mT, upper=False)  # (K, D, n)
+        scale = L.diagonal(dim1=1, dim2=2).log().sum(1) + self.dim / 2 * math.log(2 * math.pi)
+        return (w.log() - scale)[:, None].sub(white.square().sum(1) / 2).T
+
     def sample(self, n: int) -> Float[Tensor, "{n} D"]:
         """`n` independent draws, from torch's global random state."""
         k = torch.multinomial(self.weights, n, replacement=True)

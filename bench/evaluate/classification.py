@@ -1,17 +1,13 @@
-"""How well classes are predicted: classifiers, clusterings under four rules, and probes of the codes."""
+"""How well classes are predicted: classifiers, clusterings under four rules, and probes of the codes.
+
+scikit-learn takes longer to import than most jobs that do not use it take to measure: functions import it.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 
@@ -59,6 +55,8 @@ def matched_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Te
 
     With more clusters than classes the rest has none, so that it errs on every image in them.
     """
+    from scipy.optimize import linear_sum_assignment
+
     table = _contingency(responsibilities, labels)
     clusters, classes = linear_sum_assignment(table.cpu().numpy(), maximize=True)
     naming = torch.full((table.shape[0],), -1, dtype=labels.dtype, device=labels.device)
@@ -76,6 +74,8 @@ def clustering(
     to the classes of the test images themselves, as the clustering literature does. `nmi` divides by the
     arithmetic mean of the entropies. `clusters_used` is the number of clusters that some test image prefers.
     """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
     assigned, labels = test[0].argmax(1).cpu().numpy(), test[1].cpu().numpy()
     return {
         "clustering_error": confident_naming(*validation).error(*test),
@@ -96,6 +96,10 @@ def linear_probe(
     On the style codes of a semi-supervised model, an error near chance means that they tell nothing linear
     about the class: that they are disentangled from it.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return _probe(make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)), train, test)
 
 
@@ -105,6 +109,8 @@ def neighbour_probe(
     neighbours: int = 5,
 ) -> float:
     """Test error of the vote of the nearest training codes, fewer than `neighbours` if there are fewer."""
+    from sklearn.neighbors import KNeighborsClassifier
+
     neighbours = min(neighbours, len(train[1]))
     return _probe(KNeighborsClassifier(neighbours, algorithm="brute"), train, test)
 
@@ -122,11 +128,8 @@ def _contingency(responsibilities: Tensor, labels: Tensor) -> Int[Tensor, "clust
     """How many images of each class each cluster has, clusters that nobody prefers included."""
     _check(responsibilities)
     clusters, classes = responsibilities.shape[1], int(labels.max()) + 1
-    table = torch.zeros(clusters, classes, dtype=labels.dtype, device=labels.device)
-    found = contingency_matrix(responsibilities.argmax(1).cpu().numpy(), labels.cpu().numpy())
-    rows, columns = responsibilities.argmax(1).unique(), labels.unique()
-    table[rows[:, None], columns[None]] = torch.from_numpy(found).to(table)
-    return table
+    pairs = responsibilities.argmax(1) * classes + labels
+    return torch.bincount(pairs, minlength=clusters * classes).view(clusters, classes)
 
 
 def _check(values: Tensor) -> None:

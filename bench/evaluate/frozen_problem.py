@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data.datasets import Dataset, Split
 from bench.evaluate.baseline_rows import CONTROLS
+from bench.evaluate.likelihood import EFFORT, by_annealing
 from bench.evaluate.measure_runs import arrays
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
@@ -64,6 +65,8 @@ def runs() -> Iterator[tuple[str, Run, list[str]]]:
 
 def numbers() -> dict[str, dict[str, float]]:
     """What each protocol gives, by its name and metric; of pictures, the means and mean squares of the arrays."""
+    # A fifteenth of the temperatures is enough to see another rule by; how much is done is among the numbers itself.
+    measure = EVALUATIONS | {"ais": partial(by_annealing, effort=EFFORT._replace(temperatures=40, draws=100))}
     found: dict[str, dict[str, float]] = {}
     weights = load_file(MODELS)
     for name, run, protocols in runs():
@@ -72,11 +75,12 @@ def numbers() -> dict[str, dict[str, float]]:
             save_file(own, Path(folder) / "model.safetensors")
             trained = Trained(run, dataset(), Path(folder))
             for protocol in protocols:
-                found[protocol] = {f"{m.metric} {m.split}": m.value for m in EVALUATIONS[protocol](trained)}
+                found[protocol] = {f"{m.metric} {m.split}": m.value for m in measure[protocol](trained)}
             for key, array in arrays(trained).items():
                 values = array.astype(np.float64)
                 own = found.setdefault(PICTURES, {})
                 own[f"{name}/{key} mean"], own[f"{name}/{key} square"] = values.mean(), np.square(values).mean()
+    found["ais"] |= EFFORT._asdict()
     settings = {name: run.settings for name, run, _ in runs()}
     for kind, measure in CONTROLS.items():
         of = settings["density" if kind == "likelihood" else "classes"]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Categorical, Independent, MixtureSameFamily, MultivariateNormal, Normal
+from torch.distributions import Independent, Normal
 
 from regularizers import Prior
 
@@ -48,15 +48,13 @@ def decompose(
         raise ValueError("a KL divergence needs finite means and positive, finite variances")
     N = len(mean)
     posterior = Independent(Normal(mean, variance.sqrt()), 1)
-    components = MultivariateNormal(prior.means.double(), scale_tril=prior.scale_tril.double())
-    p = MixtureSameFamily(Categorical(probs=prior.weights.double()), components, validate_args=False)
     information, average = torch.zeros(2, N, dtype=torch.float64, device=mean.device)
     for _ in range(draws):
         z = posterior.sample()
         own = posterior.log_prob(z)
         aggregate = [log_aggregate(part, mean, variance) for part in z.split(max(1, chunk // N))]
         information += (own - torch.cat(aggregate)) / draws
-        average += (own - p.log_prob(z)) / draws
+        average += (own - prior.log_joint(z).logsumexp(1)) / draws
     if len(prior.weights) == 1:
         average = kl_to_gaussian(mean, variance, prior)
     average_kl, mi = average.mean().item(), information.mean().item()

@@ -1,6 +1,7 @@
 """The two protocols of the log-likelihood: Parzen windows, as the papers have it, and annealed importance sampling."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -75,10 +76,21 @@ def parzen_measurements(
 
 
 AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)
-AIS_IMAGES = 100
 
 
-def by_annealing(trained: Trained) -> Iterator[Measurement]:
+class Effort(NamedTuple):
+    """How much of each thing annealing takes: what its time is proportional to."""
+
+    images: int = 100
+    temperatures: int = 600
+    simulated: int = 20
+    draws: int = 1000
+
+
+EFFORT = Effort()
+
+
+def by_annealing(trained: Trained, effort: Effort = EFFORT) -> Iterator[Measurement]:
     """Log-likelihood of 100 test images under N(decoder(z), 0.025 I) by annealed importance sampling.
 
     The images are evenly spaced over the test set, whose halves differ. `ais_gap` is the width of
@@ -88,7 +100,7 @@ def by_annealing(trained: Trained) -> Iterator[Measurement]:
     [name] = trained.settings.latents
     torch.manual_seed(stream(trained.run.seed, "ais"))
     test = trained.pixels(trained.dataset.test.x[:])
-    chosen = torch.linspace(0, len(test) - 1, min(AIS_IMAGES, len(test))).long()
+    chosen = torch.linspace(0, len(test) - 1, min(effort.images, len(test))).long()
     x = test[chosen]
 
     def decoder(z: Tensor) -> Tensor:
@@ -96,14 +108,14 @@ def by_annealing(trained: Trained) -> Iterator[Measurement]:
 
     model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
     annealing = Annealing(
-        model, temperatures=600, chains=4, leapfrog=5, steepness=5.0, progress=True, loops=trained.loops
+        model, effort.temperatures, chains=4, leapfrog=5, steepness=5.0, progress=True, loops=trained.loops
     )
     estimate = annealing.log_likelihood(x)
     ll = estimate.log_likelihood
     yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
-    yield Measurement("ais_gap", annealing.bracket(20).gap, n=20, split="simulated")
+    yield Measurement("ais_gap", annealing.bracket(effort.simulated).gap, n=effort.simulated, split="simulated")
     yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
     codes = trained.encode(trained.dataset.test.x[chosen])
     if f"{name}_variance" in codes:
-        bound = model.importance_weighted(x, codes[name], codes[f"{name}_variance"])
+        bound = model.importance_weighted(x, codes[name], codes[f"{name}_variance"], effort.draws)
         yield Measurement("importance_weighted_bound", bound.mean().item(), standard_error(bound), len(bound))

@@ -13,12 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy.special import ndtr
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import NearestNeighbors
-from sklearn.neural_network import MLPClassifier
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
-from torch.distributions import MultivariateNormal
 from torch.nn.functional import normalize
 
 from regularizers import Prior, rms
@@ -79,6 +74,10 @@ def mmd(z: Float[Tensor, "n D"], prior: Prior) -> float:
 
 def two_sample_test(z: Float[Tensor, "n D"], prior: Prior) -> float:
     """Held-out accuracy of a small network telling codes from prior samples (Lopez-Paz & Oquab, 2017)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
     z = z[:LIMIT]
     x = torch.cat([z, prior.sample(len(z))]).numpy()
     y = np.repeat([0, 1], len(z))
@@ -126,9 +125,7 @@ def ks(z: Float[Tensor, "n D"], prior: Prior) -> float:
 def shares(z: Float[Tensor, "n D"], prior: Prior) -> Float[Tensor, " K"]:
     """The share of codes in each component: the most probable one, or the nearest if they are singular."""
     if prior.has_density:
-        components = MultivariateNormal(prior.means, scale_tril=prior.scale_tril, validate_args=False)
-        parts = [components.log_prob(part[:, None]) + prior.weights.log() for part in z.split(LIMIT)]
-        component = torch.cat(parts).argmax(1)
+        component = torch.cat([prior.log_joint(part).argmax(1) for part in z.split(LIMIT)])
     else:
         component = torch.cdist(z, prior.means).argmin(1)
     return torch.bincount(component, minlength=len(prior.weights)).double() / len(z)
@@ -150,6 +147,8 @@ def holes(z: Float[Tensor, "n D"], prior: Prior) -> float:
     r is the 95 % quantile of the distance from a prior sample to the nearest of as many prior samples
     as there are codes, so that codes from the prior leave 5 %.
     """
+    from sklearn.neighbors import NearestNeighbors
+
     z = z[: 5 * LIMIT]
     asked, others = prior.sample(5 * LIMIT).numpy(), prior.sample(len(z)).numpy()
     expected, found = (

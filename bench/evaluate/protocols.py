@@ -65,8 +65,7 @@ def components(trained: Trained) -> Iterator[Measurement]:
         prior = trained.autoencoder.priors[name]
         if len(prior.weights) % trained.dataset.classes:
             continue
-        log_density = prior.distribution.component_distribution.log_prob(trained.codes["test"][name][:, None])
-        component = (log_density + prior.weights.log()).argmax(1)
+        component = prior.log_joint(trained.codes["test"][name]).argmax(1)
         own = (component * trained.dataset.classes // len(prior.weights) == y).float() * 100
         yield Measurement(f"own_component{suffix}", own.mean().item(), standard_error(own), len(y))
 

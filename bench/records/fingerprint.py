@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import find_spec
@@ -23,27 +24,41 @@ NEUTRAL = frozenset(
     )
 )  # fmt: skip
 # Where the distribution that pip knows has another name than the package that code imports.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 class UnknownModule(LookupError):
     """A module whose code cannot be found, so that nothing could tell whether it has changed."""
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all statements within it, in any order; not their expressions, which are most of a file."""
+    yield node
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        for statement in getattr(node, field, ()):
+            yield from _statements(statement)
+
+
 @cache
-def code(path: Path) -> bytes:
-    """What a source file does, without comments, docstrings and layout, so that none of them makes anything stale."""
+def _read(path: Path) -> tuple[str, tuple[ast.AST, ...]]:
+    """A hash of what a source file does, without comments, docstrings and layout, and its import statements.
+
+    So none of these makes anything stale.
+    """
     source = path.read_bytes()
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return source  # a file that does not parse still has a version
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node, clean=False
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree).encode()
+        return hashlib.sha256(source).hexdigest(), ()  # a file that does not parse still has a version
+    imports = []
+    for node in _statements(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                node.body = node.body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), tuple(imports)
 
 
 @cache
@@ -74,10 +89,6 @@ def _imports(module: str, own: tuple[str, ...]) -> tuple[frozenset[str], frozens
     path = source(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     local, foreign = set(), set()
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
-        return frozenset(), frozenset()
 
     def add(name: str) -> None:
         top = name.split(".")[0]
@@ -87,11 +98,11 @@ def _imports(module: str, own: tuple[str, ...]) -> tuple[frozenset[str], frozens
         elif top not in sys.stdlib_module_names:
             foreign.add(top)
 
-    for node in ast.walk(tree):
+    for node in _read(path)[1]:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 add(alias.name)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
@@ -168,6 +179,6 @@ def fingerprint(*modules: str) -> str:
         top = module.split(".")[0]
         if top not in PACKAGES:
             foreign.add(top)  # a plug-in's package counts by its version, too
-    contents = sorted(hashlib.sha256(code(source(name))).hexdigest() for name in found)
+    contents = sorted(_read(source(name))[0] for name in found)
     lines = [*contents, *sorted(map(pinned, foreign))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

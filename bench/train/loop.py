@@ -44,7 +44,8 @@ class Training:
         self.dataset = dataset.seal().to(device)
         torch.manual_seed(stream(run.seed, "training"))
         torch.set_flush_denormal(True)  # dying units would slow a CPU tenfold
-        torch.use_deterministic_algorithms(s.deterministic)
+        # use_deterministic_algorithms tells the compiler, too, and imports it for that: a second and a half
+        torch.set_deterministic_debug_mode("error" if s.deterministic else "default")
         autoencoder = Autoencoder(s, dataset.shape, dataset.classes).initialise(run.seed)
         if s.frozen_encoder:
             autoencoder.freeze_encoder()
@@ -71,9 +72,9 @@ class Training:
         self.counts: dict[str, int] = {}
         self.opening: dict[str, dict] = {"losses": {}, "after": {}}
 
-    def _optimizer(self, module: torch.nn.Module, name: str) -> torch.optim.Optimizer:
+    def _optimizer(self, module: torch.nn.Module, name: str) -> optimizers.Descent:
         specs = self.settings.optimizers
-        return optimizers.optimizer(module, specs.get(name, specs.get("reconstruction", Optimizer())))
+        return optimizers.Descent(module, specs.get(name, specs.get("reconstruction", Optimizer())))
 
     def rates(self) -> dict[str, list[float]]:
         """The rate of each optimizer in each epoch."""
@@ -136,14 +137,14 @@ class Training:
         found |= {f"rate {name}": math.fsum(rates) / len(rates) for name, rates in self.rates().items()}
         return {name: float(f"{value:.9g}") for name, value in found.items()}
 
-    def _step(self, terms: list[str], optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    def _step(self, terms: list[str], optimizer: optimizers.Descent, batch: Batch) -> None:
         objective = self.objective
         encoded = objective.encode(batch) if set(terms) - {"classification"} else Encoded({}, {})
         if "regularization" in terms:
             self._inner_steps(batch, encoded)
         losses = {term: getattr(objective, term)(batch, encoded) for term in terms}
         total = sum(losses.values())
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         total.backward()
         optimizer.step()
         for term, loss in losses.items():
@@ -157,7 +158,7 @@ class Training:
             regularizer.requires_grad_(True)
             for _ in range(regularizer.inner_steps):
                 loss = regularizer.inner_loss(codes.detach())
-                optimizer.zero_grad(set_to_none=True)
+                optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
             self._add("inner", loss)

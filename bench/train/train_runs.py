@@ -1,5 +1,7 @@
 """Train runs: each ends in a record, be it of a trained model or of a failure."""
 
+import csv
+import io
 import os
 import sys
 import time
@@ -8,7 +10,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import torch
 from safetensors.torch import save
 from tqdm import tqdm
@@ -151,7 +152,11 @@ def record(
             raise MachineFault(f"{run.id}: {reason}") from error
         traceback.print_exc()
     if training and training.history:
-        whole_files.write(checkpoints / "history.csv", pd.DataFrame(training.history).to_csv(index=False))
+        table = io.StringIO()
+        rows = csv.DictWriter(table, list(training.history[0]), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(training.history)
+        whole_files.write(checkpoints / "history.csv", table.getvalue())
     content = {
         "run": run.to_json(),
         "id": run.id,

@@ -46,7 +46,7 @@ class Checkout:
         for name in PARTS:
             source = ROOT / name
             if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(source, folder / name)  # with what is compiled, which file times keep true
             elif source.exists():
                 shutil.copy(source, folder / name)
         self.write("config/tiny.yaml", TINY)

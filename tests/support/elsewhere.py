@@ -10,6 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from bench.train import optimizers
+
 ELSEWHERE = "meta"
 COPY = torch.ops.aten.copy_.default
 INDEXED = (
@@ -97,8 +99,8 @@ def elsewhere(monkeypatch):
         found = torch.tensor(*args, dtype=kwargs.pop("dtype", self.dtype), **kwargs)
         return There(found) if isinstance(self, There) else found
 
-    def plainly(optimizer):
-        return lambda *args, fused, **kwargs: optimizer(*args, foreach=False, **kwargs)
+    def plainly(descend):
+        return lambda *args, fused, **kwargs: descend(*args, foreach=False, **kwargs)
 
     autocast = torch.autocast
     with monkeypatch.context() as patched:
@@ -107,7 +109,7 @@ def elsewhere(monkeypatch):
         patched.setattr(torch.Tensor, "new_tensor", like)
         # fused optimizers and autocast know the names of their devices
         patched.setattr(torch, "autocast", lambda _, *args, **kwargs: autocast("cpu", *args, **kwargs))
-        patched.setattr(torch.optim, "Adam", plainly(torch.optim.Adam))
-        patched.setattr(torch.optim, "SGD", plainly(torch.optim.SGD))
+        patched.setattr(optimizers, "adam", plainly(optimizers.adam))
+        patched.setattr(optimizers, "sgd", plainly(optimizers.sgd))
         with _Mode():
             yield

@@ -1,16 +1,13 @@
 """Training and measuring leave no tensor behind on the CPU: what a GPU would refuse, found without one."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
 
 from bench.config import reading
-from bench.config.runs import expand
+from bench.config.runs import Run, expand
 from bench.data import datasets
-from bench.evaluate import likelihood, protocols
-from bench.evaluate.ais import Annealing
+from bench.evaluate.likelihood import EFFORT, by_annealing
 from bench.evaluate.measure_runs import arrays
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
@@ -63,6 +60,7 @@ def test_the_second_device_refuses_what_a_gpu_refuses(monkeypatch):
 @pytest.mark.parametrize("name", RUNS)
 def test_a_training_stays_on_its_device_and_comes_to_the_same_losses(name, digits, monkeypatch):
     run = RUNS[name]
+    run = Run(run.experiment, run.method, 0, run.settings.model_copy(update={"batch_size": 400}))
     with elsewhere(monkeypatch):
         here = Training(run, datasets.Dataset(**vars(digits)), "cpu")
         here.run_epoch(lambda n: None, lambda: False)
@@ -79,13 +77,14 @@ def test_a_measurement_stays_on_its_device_and_comes_to_the_same_numbers(name, d
     run = RUNS[name]
     record = train_runs.record(run, tmp_path, lambda: datasets.Dataset(**vars(digits)))
     assert record["status"] == "ok", record["reason"]
+    here = Trained(run, digits, tmp_path)
+    expected = {name: list(EVALUATIONS[name](here)) for name in run.settings.evaluations}
     with elsewhere(monkeypatch):
-        here, there = (Trained(run, digits, tmp_path, device) for device in ("cpu", ELSEWHERE))
-        for evaluation in run.settings.evaluations:
-            expected = list(EVALUATIONS[evaluation](here))
+        there = Trained(run, digits, tmp_path, ELSEWHERE)
+        for evaluation, known in expected.items():
             found = list(EVALUATIONS[evaluation](there))
-            assert [m.metric for m in found] == [m.metric for m in expected]
-            for one, other in zip(found, expected, strict=True):
+            assert [m.metric for m in found] == [m.metric for m in known]
+            for one, other in zip(found, known, strict=True):
                 assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-3), one.metric
 
 
@@ -93,14 +92,12 @@ def test_a_measurement_stays_on_its_device_and_comes_to_the_same_numbers(name, d
 def test_annealing_and_the_stored_codes_too(name, digits, tmp_path, monkeypatch):
     run = RUNS[name]
     train_runs.record(run, tmp_path, lambda: datasets.Dataset(**vars(digits)))
-    short = partial(Annealing, temperatures=5)
-    monkeypatch.setattr(protocols, "Annealing", lambda model, temperatures, **options: short(model, **options))
+    effort = EFFORT._replace(temperatures=5, draws=10)
+    expected = {m.metric: m.value for m in by_annealing(Trained(run, digits, tmp_path), effort)}
     with elsewhere(monkeypatch):
-        here, there = (Trained(run, digits, tmp_path, device) for device in ("cpu", ELSEWHERE))
-        expected = {m.metric: m.value for m in likelihood.by_annealing(here)}
-        assert {m.metric: m.value for m in likelihood.by_annealing(there)} == pytest.approx(
-            expected, rel=1e-3, abs=1e-3
-        )
+        there = Trained(run, digits, tmp_path, ELSEWHERE)
+        found = {m.metric: m.value for m in by_annealing(there, effort)}
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-3)
         stored = arrays(there)
     assert len(stored["test_z"]) == len(digits.test.y)
     assert all(isinstance(array, np.ndarray) for array in stored.values())

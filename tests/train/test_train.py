@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from copy import deepcopy
 
 import pandas as pd
 import pytest
@@ -22,8 +23,9 @@ from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
 from bench.train import resumable, train_runs
 from bench.train.loop import Diverged, Stopped, Training, steps
+from bench.train.optimizers import Descent
 from regularizers import Regularizer
-from tests.support.checkout import ROOT, TINY, Checkout
+from tests.support.checkout import ALONE, ROOT, TINY, Checkout
 
 SLOW = ("label_informed_roll", "clustering_20", "clustering_30")  # a prior of 2,000 components; like `clustering`
 RUNS = [run for run in expand(reading.load(ROOT / "config/smoke.yaml")) if run.seed == 0 and run.experiment not in SLOW]
@@ -252,7 +254,7 @@ def with_(name, **changes):
 def used(optimizer, seen):
     """The rates with which an optimizer steps, as it steps."""
     step = optimizer.step
-    optimizer.step = lambda: (seen.append(optimizer.param_groups[0]["lr"]), step())
+    optimizer.step = lambda: (seen.append(optimizer.lr), step())
 
 
 def test_a_rate_decays_from_the_very_epoch_that_the_config_names(fresh):
@@ -288,11 +290,46 @@ def test_each_step_has_the_optimizer_that_the_config_gives_it(fresh):
         "inner": schema.Optimizer(name="adam", lr=0.4, momentum=0.6),
     }
     training = Training(with_("semi_supervised/aae", optimizers=optimizers), fresh())
-    found = [(type(o).__name__, o.param_groups[0].get("momentum")) for o in training.optimizers]
-    assert found == [("Adam", None), ("SGD", 0.3), ("Adam", None)]
-    betas = [o.param_groups[0]["betas"][0] for o in (*training.optimizers[::2], *training.inner)]
-    assert betas == [0.8, 0.7, 0.6, 0.6]
+    assert [o.spec for o in training.optimizers] == list(optimizers.values())[:3]
+    assert [o.spec for o in training.inner] == [optimizers["inner"]] * 2
     assert training.rates()["inner 1"] == [0.4] * training.settings.epochs
+
+
+@pytest.mark.parametrize(
+    ("spec", "torchs"),
+    [
+        (schema.Optimizer(momentum=0.8), lambda p: torch.optim.Adam(p, 0.1, betas=(0.8, 0.999), fused=True)),
+        (schema.Optimizer(name="sgd"), lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, fused=True)),
+        (schema.Optimizer(name="sgd", momentum=0.0), lambda p: torch.optim.SGD(p, 0.1, fused=True)),
+    ],
+    ids=["Adam", "SGD", "SGD without momentum"],
+)
+def test_an_optimizer_descends_to_the_bits_of_torchs_from_a_checkpoint_too(spec, torchs):
+    x = torch.randn(20, 5)
+    ours, theirs = (torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Linear(4, 2)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    descent, expected = Descent(ours, spec), torchs(theirs.parameters())
+    for i in range(8):
+        descent.lr = expected.param_groups[0]["lr"] = 0.1 / (1 + i)
+        for optimizer, model in ((descent, ours), (expected, theirs)):
+            optimizer.zero_grad()
+            (model[0] if i % 3 == 1 else model)(x).square().mean().backward()  # a term may leave a layer alone
+            optimizer.step()
+        if i == 4:
+            state, descent = deepcopy(descent.state_dict()), Descent(ours, spec)
+            descent.load_state_dict(state)
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+
+
+def test_a_training_imports_no_compiler_and_no_tables(tmp_path):
+    copy = Checkout(tmp_path)
+    copy.write("config/tiny.yaml", ALONE)
+    program = (
+        "import sys; from bench.__main__ import main; main(['train', 'config/tiny.yaml', '--threads', '1'])\n"
+        "print(sorted({'torch._dynamo', 'sympy', 'pandas', 'scipy', 'matplotlib', 'snakemake'} & {*sys.modules}))"
+    )
+    assert copy.run("python", "-c", program).splitlines()[-1] == "[]"
+    assert len(copy.results()) == 4
 
 
 @pytest.mark.parametrize("every", [1, 4, 5])
