@@ -187,10 +187,9 @@ def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...])
     if not judge and (code := pipeline.tune(config, list(snakemake))):
         return code
     with logged(log):
-        from bench.records.freshness import read
         from bench.tables import tuning
 
-        click.echo(tuning.judge(config, read(config)[2] / "tables/tuning_ledger.csv"))
+        click.echo(tuning.judge(config))
     return 0
 
 

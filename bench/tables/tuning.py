@@ -13,11 +13,11 @@ import yaml
 from bench.config.reading import ConfigError, changes, trial_name
 from bench.config.schema import TUNING, Config
 from bench.records import collect, whole_files
-from bench.records.freshness import read
+from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table
 from bench.tables.formats import seconds as duration
 from bench.tables.metric_names import metric as describe
-from bench.tables.tidy_table import RUN, failure, title
+from bench.tables.tidy_table import RUN, failure, read_metrics, title
 
 COLUMNS = (
     "method", "trial", "settings", "seeds_finished", "seeds", "validation", "sd_over_seeds", "test",
@@ -171,17 +171,19 @@ def chosen_settings(config: Config, frame: pd.DataFrame) -> str:
     return yaml.safe_dump({"methods": found}, sort_keys=False) if found else "the defaults are the best trials\n"
 
 
-def judge(path: str | Path, output: Path) -> str:
-    """Write the ledger of a config's trials; returns it for the terminal, with what to paste into the config.
+def judge(path: str | Path) -> str:
+    """Collect a config's trials and write their ledger; it is returned for the terminal, with what to paste.
 
     Raises:
         ConfigError: a bad config, or one without trials.
     """
-    config, runs, results = read(path)
+    config = read(path)[0]
     if config.tuning is None or TUNING not in config.experiments:
         raise ConfigError(f"{path}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
-    own = [r for r in runs if r.experiment in (TUNING, config.tuning.experiment)]
-    frame = ledger(config, collect.table(config, own, results))
+    results = Results(config)
+    collect.collect(results)
+    frame = ledger(config, read_metrics(results.folder / "metrics.csv"))
+    output = results.folder / "tables/tuning_ledger.csv"
     whole_files.write(output, frame.to_csv(index=False, lineterminator="\n"))
     shown = frame.drop(columns=["settings", "test", "test_sd_over_seeds"]).to_string(index=False)
     return f"{shown}\n\nchosen on validation images:\n{chosen_settings(config, frame)}ledger: {output}"

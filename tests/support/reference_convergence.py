@@ -1,4 +1,4 @@
-"""Where short trainings end, over seeds: `python -m tests.reference_convergence` writes the file the test reads.
+"""Where short trainings end: `python -m tests.support.reference_convergence` writes the file that the test reads.
 
 Write it anew only after a change that is meant to move the numbers, and say so in the commit.
 """
@@ -20,7 +20,7 @@ from bench.train.loop import Training
 from bench.train.objective import Batch
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "tests/reference_convergence.json"
+FILE = ROOT / "tests/support/reference_convergence.json"
 METHODS = ("ae", "vae", "aae", "mmd", "sliced_wasserstein")
 SEEDS = 12  # of the file; the test takes others
 

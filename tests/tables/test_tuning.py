@@ -1,21 +1,20 @@
-"""Trials: as many for each method, chosen on validation images alone, none lost; what a run's history and time say."""
+"""Trials: as many for each method, chosen on validation images alone, none lost; what a run costs."""
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from bench.records.convergence import convergence
 
 from bench.config import reading
 from bench.config.reading import ConfigError, load
 from bench.config.runs import expand
 from bench.config.schema import TUNING
-from bench.figures.curves import with_defaults
-from bench.records.freshness import read
+from bench.evaluate import measure_runs
+from bench.records.freshness import Results
 from bench.tables.costs import cost_table, milestones, time_to
-from bench.tables.tuning import chosen_settings, ledger, main, stability_table, tuned_table
+from bench.tables.tuning import chosen_settings, judge, ledger, stability_table, tuned_table
+from bench.train import train_runs
 from tests.support.checkout import TINY
 
 TRIALS = {"ae": [{"width": 8}, {"width": 32}], "mmd": [{"weight": 2, "title": "twice"}, {"weight": 0.5}]}
@@ -23,6 +22,7 @@ TRIALS = {"ae": [{"width": 8}, {"width": 32}], "mmd": [{"weight": 2, "title": "t
 
 def written(folder, **changes):
     content = yaml.safe_load(TINY)
+    content["experiments"]["likelihood"]["evaluations"] = ["likelihood"]
     content["tuning"] = {"experiment": "likelihood", "seeds": 2, "trials": TRIALS} | changes
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -116,18 +116,14 @@ def test_the_default_is_judged_on_the_seeds_of_the_trials(tmp_path):
     assert found.loc[found["trial"].eq("default") & found["method"].eq("mmd"), "validation"].item() == 1.0
 
 
-def test_the_weight_sweep_has_the_default_on_it(config):
-    table = measured(config, {})
-    own = with_defaults(config, table, TUNING)
-    assert set(own["method"]) == {"ae", "mmd", *(f"{m}_trial{i}" for m in TRIALS for i in (1, 2))}
-    assert set(own["seed"]) == {0, 1}
-
-
 def test_a_cell_may_have_seeds_of_its_own(tmp_path):
     content = yaml.safe_load(TINY)
     content["seeds"] = 3
     content["methods"]["mmd"]["seeds"] = 2
-    content["experiments"]["likelihood"]["methods"] = {"ae": {"seeds": [7]}, "mmd": None}
+    content["experiments"]["likelihood"] |= {
+        "methods": {"ae": {"seeds": [7]}, "mmd": None},
+        "evaluations": ["likelihood"],
+    }
     content["tuning"] = {"experiment": "likelihood", "seeds": 1, "trials": {"mmd": [{"weight": 2}]}}
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -136,38 +132,27 @@ def test_a_cell_may_have_seeds_of_its_own(tmp_path):
     assert [f for f in found if f[0] != "style"] == [*likelihood, ("tuning", "mmd_trial1", 0)]
 
 
-def test_the_program_needs_trials(tmp_path, capsys):
+def test_a_config_without_trials_is_refused(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text(TINY)
-    assert main([str(path), str(tmp_path / "ledger.csv")]) == 2
-    assert "no trials to judge" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="no trials to judge"):
+        judge(path)
 
 
-def test_the_program_writes_what_has_not_run_as_such(tmp_path, monkeypatch, capsys):
+def test_trials_that_ran_are_judged_and_the_rest_is_written_as_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main([str(written(tmp_path)), str(tmp_path / "ledger.csv")]) == 0
-    found = pd.read_csv(tmp_path / "ledger.csv")
-    assert len(found) == 6
-    assert set(found["note"]) == {"not run"}
-    assert not found["chosen"].any()
-    config, *_ = read(tmp_path / "c.yaml")
-    assert "none: each trial" in tuned_table(config, ledger(config, measured(config, {}).iloc[:0])).rows[0][3].text
-
-
-def history(penalty):
-    return pd.DataFrame({"epoch": range(len(penalty)), "regularization": penalty, "gradient_norm": 2.0})
-
-
-def test_a_falling_penalty_does_not_oscillate_and_a_swinging_one_does():
-    falling = dict(convergence(history(np.linspace(2, 1, 20))))
-    assert falling["penalty_oscillation"] == pytest.approx(0)
-    assert falling["penalty_drift"] < 0
-    assert falling["gradient_norm"] == pytest.approx(2)
-    swinging = dict(convergence(history(1 + 0.5 * (-1.0) ** np.arange(20))))
-    assert swinging["penalty_oscillation"] > 0.8
-    assert swinging["penalty_drift"] == pytest.approx(0, abs=0.25)
-    assert not dict(convergence(history(np.zeros(20))))
-    assert not dict(convergence(history(np.ones(7))))
+    path = written(tmp_path, seeds=1, trials={"ae": [{"width": 8}]})
+    results = Results(load(path))
+    with pytest.raises(ConfigError, match="no run has left anything yet"):
+        judge(path)
+    wide = [run for run in results.runs if run.method == "ae" and run.seed == 0]
+    assert list(train_runs.train_all(results, wide, "cpu", False, 1e9).values()) == ["ok"]
+    measure_runs.measure_all(results, wide, "cpu", False)
+    assert "the defaults are the best trials" in judge(path)
+    found = pd.read_csv(tmp_path / "results/tiny/tables/tuning_ledger.csv").set_index("trial")
+    assert found["seeds_finished"].to_dict() == {"default": 1, "width = 8": 0}
+    assert found.loc["width = 8", "note"] == "not run"
+    assert found.loc["default", "validation"] < 0
 
 
 def test_the_time_to_a_score_is_read_between_epochs():
