@@ -24,7 +24,6 @@ MIXTURE = {"means": [[0, 0], [2, 0], [0, 2], [1, 1]], "covariances": [1, 0.5, [1
 
 # what a setting may be said to be: sound for some cells, contradictory or without effect for others
 VALUES = {
-    "architecture": ["mlp", "conv", "no_such"],
     "dataset": ["digits", "minst"],
     "architecture": ["mlp", "conv", "cnv"],
     "normalisation": ["none", "per_pixel"],
