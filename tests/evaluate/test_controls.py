@@ -35,6 +35,19 @@ def test_likelihood_controls_are_images_of_the_asked_number(digits):
         assert not torch.equal(samples, other[name])
 
 
+def test_every_draw_is_of_a_named_stream(digits, monkeypatch):
+    """Where all streams are one, no seed makes a difference."""
+    monkeypatch.setattr(baselines, "stream", lambda seed, name: 7)
+    x, y = digits
+    for find in (
+        lambda seed: baselines.likelihood_controls(x[:300], 100, seed),
+        lambda seed: baselines.classification_controls((x[:50], y[:50]), x[50:900], (x[900:], y[900:]), seed, 400),
+        lambda seed: baselines.clustering_controls(x[:300], (x[300:400], y[300:400]), (x[400:], y[400:]), 16, seed),
+    ):
+        first, second = find(0), find(1)
+        assert all(torch.equal(torch.as_tensor(first[name]), torch.as_tensor(second[name])) for name in first)
+
+
 def test_training_images_are_drawn_once_each(digits):
     train = digits[0][:300]
     samples = baselines.training_images(train, 300, seed=0)

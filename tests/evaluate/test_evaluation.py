@@ -17,6 +17,7 @@ from bench.records import whole_files
 from bench.records.freshness import Results, read
 from bench.train import train_runs
 from bench.train.loop import Training
+from tests.support import small_data
 from tests.support.checkout import TINY
 
 Y = {"head": "categorical", "prior": "one_hot", "dim": 10}
@@ -36,6 +37,22 @@ def trained(folder, **own):
 
 def measured(name, model):
     return {m.metric: m for m in protocols.EVALUATIONS[name](model)}
+
+
+def test_a_measured_model_has_the_share_of_labels_that_it_was_trained_with(tmp_path):
+    """Where not every image has a label, as of the Toronto faces, "all" is not all."""
+    small_data.tfd(tmp_path)
+    z = {"prior": "petals", "dim": 2, "given": "label", "settings": {"components": 14}}
+    settings = Settings(
+        dataset="tfd", regularizer="mmd", epochs=1, width=8, labels="all", latents={"z": z}, decoder=["z"],
+        evaluations=["reconstruction"],
+    )  # fmt: skip
+    run = Run("experiment", "method", 0, settings)
+    training = Training(run, datasets.load("tfd", tmp_path))
+    save_file(training.weights(), tmp_path / "model.safetensors")
+    measured = Trained(run, datasets.load("tfd", tmp_path), tmp_path).objective
+    assert training.objective.labelled_share == 26 / 46
+    assert measured.labelled_share == 26 / 46
 
 
 def test_likelihood_is_the_brute_force_density_of_the_samples(tmp_path):
