@@ -1,0 +1,32 @@
+"""The commands that bring a cell's numbers again, and what no command brings."""
+
+from bench.report import explain
+from tests.support import tidy
+
+
+def cell():
+    """Three seeds, as a result set has them that grew: of two machines, the last of older code."""
+    rows = tidy.tidy({("likelihood", "mmd", "error"): [1.0, 2.0, 3.0]})
+    rows["run"] = [f"likelihood/mmd-0a1b2c3d/seed{seed}" for seed in rows["seed"]]
+    rows.loc[rows["seed"] == 1, "threads"] = 2
+    rows.loc[rows["seed"] == 2, ["current", "commit", "dirty"]] = [False, "f00d" * 10, True]
+    return explain.runs_of(rows, "likelihood", "mmd")
+
+
+def test_each_seed_has_the_command_that_brings_it_or_is_said_to_have_none():
+    lines = explain.commands("config/tiny.yaml", cell(), "likelihood", "mmd")
+    assert lines == [
+        "latentbench train config/tiny.yaml likelihood/mmd-0a1b2c3d/seed0 --force --device cpu --threads 1",
+        "latentbench evaluate config/tiny.yaml likelihood/mmd-0a1b2c3d/seed0 --force --device cpu --threads 1",
+        "latentbench train config/tiny.yaml likelihood/mmd-0a1b2c3d/seed1 --force --device cpu --threads 2",
+        "latentbench evaluate config/tiny.yaml likelihood/mmd-0a1b2c3d/seed1 --force --device cpu --threads 2",
+        "# seed 2: no command of this checkout brings it; its code is of commit f00df00df00d with uncommitted changes",
+    ]
+
+
+def test_seeds_that_are_alike_have_one_command():
+    runs = cell().loc[[0, 0]].set_axis([0, 1])
+    assert explain.commands("c.yaml", runs, "likelihood", "mmd") == [
+        "latentbench train c.yaml likelihood/mmd --force --device cpu --threads 1",
+        "latentbench evaluate c.yaml likelihood/mmd --force --device cpu --threads 1",
+    ]
