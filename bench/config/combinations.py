@@ -14,6 +14,7 @@ At = tuple[str | int, ...]  # a setting's place, such as ("latents", "z", "setti
 Mistakes = Iterator[tuple[str, *tuple[At, ...]]]  # what is wrong, and the settings that it is about
 
 ELEMENTWISE = ("milestones", "evaluations")  # lists of which each element is read or not
+FEWEST = 100  # codes that can be told from samples of the prior
 CHUNK = 10_000  # of samples of a Parzen estimate: a larger number comes in chunks
 
 
@@ -149,6 +150,8 @@ def _evaluations(s: Settings) -> Mistakes:
         yield "evaluations: classification needs terms: classification, which ties y to the classes", at, terms
     if "clustering" in asked and (y is None or y.head != "categorical"):
         yield "evaluations: clustering needs a latent y with head: categorical", at, ("latents", "y", "head")
+    if "latent" in asked and facts and facts.test and facts.test < FEWEST:
+        yield f"evaluations: latent needs {FEWEST} test images at least (found {facts.test})", at, ("dataset",)
     if "probes" in asked and not codes:
         yield "evaluations: probes needs a latent with head: continuous", at, ("latents",)
     if "components" in asked and facts and all(prior.components % facts.classes for prior in dense):

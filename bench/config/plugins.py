@@ -28,10 +28,11 @@ _root: ContextVar[str | None] = ContextVar("data_root", default=None)
 
 
 class Facts(NamedTuple):
-    """Of a data set: classes, training images, those of the rarest class, and whether all have a class."""
+    """Of a data set: classes, training and test images, those of the rarest class, and whether all have a class."""
 
     classes: int
     train: int | None = None
+    test: int | None = None
     rarest: int | None = None
     labelled: bool = True
 
@@ -80,7 +81,8 @@ def _declared(dataset: str, root: str | None, here: str) -> tuple[Facts | None, 
         return None, None
     except data.DataError as error:
         return None, str(error)
-    return Facts(found.classes, (found.sizes or {}).get("train"), found.smallest_class, found.labelled), None
+    sizes = found.sizes or {}
+    return Facts(found.classes, sizes.get("train"), sizes.get("test"), found.smallest_class, found.labelled), None
 
 
 @cache

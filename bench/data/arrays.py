@@ -15,6 +15,7 @@ from bench.data.verified_files import WHERE, Absent, DataError, checksum, kind_o
 NAMES = ("images", "labels", "split")
 REMEDY = "numpy.savez(path, images=…, labels=…, split=…) writes it"
 LARGE = 2**28  # bytes: more float32 images than that are kept as bytes
+MOST = 255  # classes that a byte can hold beside "unknown"
 FEWEST = 6  # images that three splits can be made of
 
 
@@ -160,8 +161,8 @@ def check_labels(where: Path, labels: np.ndarray, n: int) -> None:
     if found[0] < -1:
         raise wrong(where, "labels from 0, or -1 for unknown", f"{found[0]}", REMEDY)
     classes = found[found >= 0]
-    if len(classes) < 2:
-        raise wrong(where, "two classes at least", f"{len(classes)}", "give the labels of more classes")
+    if not 2 <= len(classes) <= MOST:
+        raise wrong(where, f"2 to {MOST} classes", f"{len(classes)}", "give other labels")
     if (gap := next((i for i, label in enumerate(classes) if i != label), None)) is not None:
         raise wrong(where, f"classes 0 to {classes[-1]} without a gap", f"no image of class {gap}", "number them anew")
 

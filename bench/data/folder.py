@@ -22,7 +22,7 @@ def declare(root: Path, path: str) -> Declaration:
     files = listed(folder)
     classes = sorted({file.parent.name for file in files})
     if len(classes) < 2:
-        raise wrong(folder, "two classes at least", "1", REMEDY)
+        raise wrong(folder, f"2 to {arrays.MOST} classes", "1", REMEDY)
     first = image(files[0])
 
     def read(checksums: dict[str, str]) -> Arrays:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bench.__main__ import main
-from bench.config.reading import load
+from bench.config.reading import ConfigError, load
 from bench.data import datasets
 from tests.support.checkout import ROOT
 from tests.support.configs import BASE
@@ -97,8 +97,9 @@ ARRAYS = {
     "labels from 1": (but(labels=digits_of(N, 3) + 1), "classes 0 to 3 without a gap, found no image of class 0"),
     "a class without images": (but(labels=2 * digits_of(N, 2)), "without a gap, found no image of class 1"),
     "a label out of range": (but(labels=changed("labels", 7, 2**40)), "without a gap, found no image of class 3"),
-    "one class": (but(labels=np.zeros(N, int)), "expected two classes at least, found 1"),
-    "no class known": (but(labels=np.full(N, -1)), "expected two classes at least, found 0"),
+    "one class": (but(labels=np.zeros(N, int)), "expected 2 to 255 classes, found 1"),
+    "300 classes": (but(images=noise(900, 8, 8), labels=digits_of(900, 300)), "expected 2 to 255 classes, found 300"),
+    "no class known": (but(labels=np.full(N, -1)), "expected 2 to 255 classes, found 0"),
     "a class that is not trained": (
         but(labels=np.where(SPLIT == "test", 3, SOUND["labels"]), split=SPLIT),
         "expected each class in training, found none of class 3",
@@ -169,7 +170,7 @@ FOLDERS = {
     "a file": (lambda path: path.write_text("zip"), "expected a folder for each class, found a file"),
     "empty": (lambda path: path.mkdir(), "expected a folder for each class, found an empty folder"),
     "without classes": (lambda path: put(path, noise(10, 8, 8)), "a folder for each class, found the file 0.png"),
-    "one class": (lambda path: put(path / "cat", noise(10, 8, 8)), "expected two classes at least, found 1"),
+    "one class": (lambda path: put(path / "cat", noise(10, 8, 8)), "expected 2 to 255 classes, found 1"),
     "a class without images": (lambda p: two(p, ("emu/x", lambda f: None)), "images of a class, found an empty folder"),
     "folders in a class": (lambda p: two(p, ("cat/big/x.png", picture("L"))), "of a class, found the folder big"),
     "another size": (lambda p: two(p, ("cat/x.png", picture("L", (8, 9)))), f"expected {GREY}, found grey, 9 x 8 pix"),
@@ -227,6 +228,24 @@ def test_the_program_says_it_too(tmp_path):
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith(f"{path}: defaults.dataset: ")
     assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("evaluations: [latent]", "evaluations: latent needs 100 test images at least (found 10)"),
+        ("batch_size: 50", "arrays has 40 training images (found 50)"),
+        ("evaluations: [components]", "a continuous latent whose prior has a multiple of 3 components"),
+        ("labels: 45", "expected 'all', 0 or a multiple of the 3 classes of arrays, at most 39 (found 45)"),
+    ],
+)
+def test_what_the_data_do_not_allow_is_known_before_anything_runs(tmp_path, settings, said):
+    but(split=SPLIT)(tmp_path / "own.npz")
+    path = config(tmp_path, "{arrays: own.npz}")
+    path.write_text(path.read_text().replace("evaluations: [reconstruction]", settings))
+    with pytest.raises(ConfigError) as error:
+        load(path)
+    assert any(line.endswith(said) for line in str(error.value).splitlines()), str(error.value)
 
 
 STRANGE = {
