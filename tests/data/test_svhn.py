@@ -173,6 +173,23 @@ def test_all_methods_start_from_the_same_weights_labels_and_batches(trained):
         assert len({h[name] for h in hashes}) == 1
 
 
+def test_the_convolutional_config_trains_and_is_measured_too(svhn):
+    text = (svhn / "small.yaml").read_text().replace("svhn.yaml", "svhn_conv.yaml").replace("epochs: 2", "epochs: 1")
+    (svhn / "conv.yaml").write_text(text.replace("name: svhn", "name: svhn_conv"))
+    results = Results(read("conv.yaml")[0])
+    runs = [run for run in results.runs if run.method in ("vae", "mmd_energy")]
+    assert {(run.settings.architecture, run.settings.depth, run.settings.batch_norm) for run in runs} == {
+        ("conv", 3, "all")
+    }
+    train_runs.train_all(results, runs)
+    assert measure_runs.measure_all(results, runs) == {run.id: "ok" for run in runs}
+    for run in runs:
+        assert not results.metrics(run)["failed"]
+        sizes = {name: tuple(w.shape) for name, w in load_file(results.path(run, "model.safetensors")).items()}
+        assert sizes["autoencoder.first.1.weight"] == (32, 3, 3, 3)
+        assert (128 * 4 * 4, 32) in sizes.values()  # back from features to an image of 4 x 4
+
+
 @pytest.mark.workflow
 def test_the_commands_that_are_shown_plan_a_job_for_every_run(tmp_path):
     commands = [line for line in (ROOT / "docs/running.md").read_text().splitlines() if "config/svhn.yaml" in line]
