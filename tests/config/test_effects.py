@@ -2,12 +2,27 @@
 
 import math
 
+import pandas as pd
 import pytest
 import yaml
 
 from bench.config import combinations
-from bench.config.runs import Run, expand
-from bench.config.schema import Latent, Optimizer, Settings
+from bench.config.runs import Run, batches, expand
+from bench.config.schema import (
+    Config,
+    Experiment,
+    InExperiment,
+    Latent,
+    Method,
+    Optimizer,
+    Settings,
+    Trial,
+    Tuning,
+)
+from bench.records.freshness import Results
+from bench.tables import answers, companion
+from bench.tables.tidy_table import RUN, family, short, title
+from bench.tables.tuning import ledger
 from bench.train import loop, optimizers
 from tests.support.configs import extended
 from tests.support.outcomes import outcome
@@ -126,6 +141,90 @@ def test_a_setting_that_is_refused_as_idle_would_have_changed_nothing(tmp_path, 
     assert {at[0] for at in combinations.unread(changed)} >= idle.keys()
     same = Run(run.experiment, run.method, run.seed, changed)
     assert outcome(run, tmp_path / "a") == outcome(same, tmp_path / "b")
+
+
+TUNED = {"tuning": {"experiment": "density", "seeds": 1, "trials": {"mmd": [{"weight": 2}]}}}
+BOTH = {"experiments": {"classes": {"evaluations": ["classification", "likelihood"]}}}
+# key → what a config says, what is changed; a name with a dot is of the tuning, of a method or of an experiment
+OTHERS = {
+    "name": ({}, {"name": "d"}),
+    "preset": ({}, {"preset": "smoke"}),
+    "seeds": ({}, {"seeds": 2}),
+    "data_root": ({}, {"data_root": "/data"}),
+    "batch_by": ({}, {"batch_by": "run"}),
+    "only": ({}, {"only": ["density"]}),
+    "controls": ({}, {"controls": True}),
+    "companion": ({}, {"companion": "other"}),
+    "tuning": ({}, TUNED),
+    "defaults": ({}, {"defaults": {"width": 9}}),
+    "methods": ({}, {"methods": {"mmd": {"weight": 2}}}),
+    "experiments": ({}, {"experiments": {"density": {"methods": ["mmd", "ae", "aae"]}}}),
+    "tuning.experiment": (
+        TUNED,
+        {"tuning": TUNED["tuning"] | {"experiment": "informed", "metric": "validation_error"}},
+    ),
+    "tuning.metric": (
+        BOTH | {"tuning": TUNED["tuning"] | {"experiment": "classes"}},
+        BOTH | {"tuning": TUNED["tuning"] | {"experiment": "classes", "metric": "validation_error"}},
+    ),
+    "tuning.seeds": (TUNED | {"seeds": 2}, TUNED | {"seeds": 2, "tuning": TUNED["tuning"] | {"seeds": 2}}),
+    "tuning.settings": (TUNED, {"tuning": TUNED["tuning"] | {"settings": {"evaluations": ["likelihood"]}}}),
+    "tuning.trials": (TUNED, {"tuning": TUNED["tuning"] | {"trials": {"mmd": [{"weight": 3}]}}}),
+    "methods.title": ({}, {"methods": {"mmd": {"title": "A"}}}),
+    "methods.short": ({}, {"methods": {"mmd": {"short": "A"}}}),
+    "methods.family": ({}, {"methods": {"mmd": {"family": "sampled"}}}),
+    "methods.seeds": ({}, {"methods": {"mmd": {"seeds": 2}}}),
+    "experiments.title": ({}, {"experiments": {"density": {"title": "A"}}}),
+    "experiments.seeds": ({}, {"experiments": {"density": {"seeds": 2}}}),
+    "experiments.methods": ({}, {"experiments": {"density": {"methods": ["mmd"]}}}),
+    "cells.seeds": ({}, {"experiments": {"density": {"methods": {"mmd": {"seeds": 2}}}}}),
+    "trials.title": (TUNED, {"tuning": TUNED["tuning"] | {"trials": {"mmd": [{"weight": 2, "title": "A"}]}}}),
+}
+KEYS = [
+    *Config.model_fields,
+    *(f"tuning.{name}" for name in Tuning.model_fields),
+    *(
+        f"{place}.{name}"
+        for place, model in (
+            ("methods", Method),
+            ("experiments", Experiment),
+            ("cells", InExperiment),
+            ("trials", Trial),
+        )
+        for name in model.model_fields.keys() - Settings.model_fields.keys()
+    ),
+]
+
+
+def done(folder, said):
+    """All that a config has done and shown, but for what the settings of its runs come to."""
+    config = extended(folder, yaml.safe_dump(said))
+    if isinstance(config, list):
+        return config
+    results = Results(config, folder)
+    names = [(m, title(config, m), short(config, m), family(config, m)) for m in config.methods]
+    experiments = [title(config, e, "experiments") for e in config.experiments]
+    rows = pd.DataFrame({k: [] for k in (*RUN, "metric", "value", "status", "seconds", "run", "current")})
+    chosen_by = [config.tuning.metric, ledger(config, rows).to_csv()] if config.tuning else []
+    shown = answers.caveat(config, rows, []), companion.said(config, rows, folder / "c/metrics.csv"), chosen_by
+    runs = [(run.id, run.data_root, run.settings.evaluations) for run in results.runs]
+    return (
+        results.folder,
+        runs,
+        {*batches(config, results.runs)},
+        results.baseline_versions(),
+        names,
+        experiments,
+        shown,
+    )
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_that_is_no_setting_changes_what_is_done_or_shown(tmp_path, key):
+    base, change = OTHERS[key]
+    before = done(tmp_path, {"name": "c"} | base)
+    assert not isinstance(before, list), before
+    assert before != done(tmp_path, {"name": "c"} | base | change)
 
 
 TERMS = [["classification"], ["reconstruction", "classification"], ["reconstruction", "regularization", "separation"]]

@@ -47,7 +47,8 @@ def extended(folder: Path, text: str, base: str = BASE) -> Config | list[str]:
     (folder / "base.yaml").write_text(base, encoding="utf-8")
     path = folder / "c.yaml"
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    path.write_bytes(b"extends: base.yaml\nname: c\n" + content)
+    named = b"" if content.startswith(b"name:") or b"\nname:" in content else b"name: c\n"
+    path.write_bytes(b"extends: base.yaml\n" + named + content)
     try:
         return load(path)
     except ConfigError as error:
