@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -22,19 +23,6 @@ COSINE = "cosine"
 LABEL = "label"  # what the decoder calls the given class
 # Read back from a table, a YAML file or a shell, these are no words.
 NO_NAMES = {"false", "inf", "infinity", "na", "nan", "nil", "no", "none", "null", "off", "on", "true", "yes"}
-# `torch.nn.ModuleDict` has attributes of these names, which no part of a model can have too.
-OF_MODULES = {
-    "add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "clear", "compile", "cpu",
-    "cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state",
-    "get_parameter", "get_submodule", "half", "items", "ipu", "keys", "load_state_dict", "modules", "mtia",
-    "named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "pop",
-    "register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook",
-    "register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook",
-    "register_load_state_dict_pre_hook", "register_module", "register_parameter",
-    "register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "set_extra_state",
-    "set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "update",
-    "values", "xpu", "zero_grad",
-}  # fmt: skip
 
 
 def _name(name: Any) -> str:
@@ -47,8 +35,8 @@ def _name(name: Any) -> str:
 
 
 def _latent(name: Any) -> str:
-    if _name(name) in {LABEL, "floor", "inner", *TERMS} | OF_MODULES or name.endswith("_variance"):
-        raise ValueError(f"{name!r} means something else already; choose another, such as y or z")
+    if not isinstance(name, str) or not re.fullmatch("[a-z][0-9]{0,3}", name):  # no word that means something else
+        raise ValueError("a latent's name is a letter, a to z, and perhaps a number, such as y or z2")
     return name
 
 
