@@ -95,6 +95,9 @@ def test_files_that_are_named_are_there(path):
     named = {n.partition("::")[0] for n in re.findall(rf"`((?:{tops})/[\w./-]+(?:::\w+)?)`", text)}
     made = {"regularizers/foo.py"}  # by a command that is shown
     assert not [name for name in sorted(named - made) if not (ROOT / name).exists()]
+    tests = {p.name: p.read_text(encoding="utf-8") for p in ROOT.glob("tests/**/test_*.py")}
+    for name, _, begin in re.findall(r"`(test_\w+\.py)(::(test_\w+)…)?`", text):
+        assert f"def {begin}" in tests[name], (name, begin)
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     assert not [link for link in links if link and not (path.parent / link).exists()]
 

@@ -23,6 +23,7 @@ from bench.data.datasets import Dataset, Split
 from bench.evaluate.baseline_rows import CONTROLS
 from bench.evaluate.likelihood import EFFORT, by_annealing
 from bench.evaluate.measure_runs import arrays
+from bench.evaluate.parzen import PROTOCOLS
 from bench.evaluate.protocols import EVALUATIONS
 from bench.evaluate.trained_run import Trained
 from bench.records.freshness import PICTURES
@@ -81,12 +82,15 @@ def numbers() -> dict[str, dict[str, float]]:
                 own = found.setdefault(PICTURES, {})
                 own[f"{name}/{key} mean"], own[f"{name}/{key} square"] = values.mean(), np.square(values).mean()
     found["ais"] |= EFFORT._asdict()
+    grids = {f"{name} {what}": getattr(np, what)(p.grid) for name, p in PROTOCOLS.items() for what in ("size", "sum")}
+    found["likelihood"] |= grids
     settings = {name: run.settings for name, run, _ in runs()}
     for kind, measure in CONTROLS.items():
         of = settings["density" if kind == "likelihood" else "classes"]
         found[f"baseline_{kind}"] = {
             f"{control}: {m.metric} {m.split}": m.value for control, rows in measure(of, dataset(), 0) for m in rows
         }
+    found["baseline_likelihood"] |= grids
     return {name: {k: float(f"{v:.6g}") for k, v in own.items()} for name, own in found.items()}
 
 

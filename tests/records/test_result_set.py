@@ -3,7 +3,6 @@
 import json
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -225,16 +224,73 @@ for i in range(10_000):
 """
 
 
-@pytest.mark.faults
-def test_kill_9_while_a_set_is_replaced_leaves_the_old_or_the_new_whole(tmp_path):
-    """Twenty times; what a reader sees, before anybody repairs anything, is of one writing."""
-    random.seed(0)
+MERGE = """
+import pathlib, sys
+from bench.records.merge import merge
+folder = pathlib.Path(sys.argv[1])
+print("ready", flush=True)
+for i in range(10_000):
+    merge([folder / "part0", folder / f"part{1 + i % 2}"], folder / "whole")
+"""
+VERIFY = """
+import pathlib, sys
+from bench.records.freshness import Results, read
+from bench.records import whole_files
+results = Results(read(sys.argv[2])[0], pathlib.Path(sys.argv[1]))
+print("ready", flush=True)
+for i in range(10_000):
+    for run in results.runs:
+        whole_files.write_json(results.path(run, "record.json"), results.record(run) | {"evidence": {"difference": i}})
+"""
+
+
+def killed(program, *arguments):
+    """Kill -9 a program at work, twenty times; yields after each."""
+    dice = random.Random(0)
     for _ in range(20):
-        process = subprocess.Popen([sys.executable, "-c", PACK, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(random.uniform(0.05, 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        seen = {result_set.place(tmp_path, name).read_bytes() for name in FILES if any(tmp_path.glob("*.csv"))}
-        assert len(seen) <= 1
+        command = [sys.executable, "-c", program, *map(str, arguments)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(dice.uniform(0.05, 0.4))
+            assert process.poll() is None
+            process.kill()
+        yield
+
+
+def seen(folder):
+    """What a reader sees, before anybody repairs anything: nothing, or a whole set."""
+    paths = [result_set.place(folder, name) for name in FILES]
+    return [path.read_bytes() for path in paths] if any(path.exists() for path in paths) else []
+
+
+@pytest.mark.faults
+def test_kill_9_while_a_set_is_packed_leaves_the_old_or_the_new_whole(tmp_path):
+    sets = [seen(tmp_path) for _ in killed(PACK, tmp_path)]
+    assert all(len(set(found)) <= 1 for found in sets)
+    assert len({found[0] for found in sets if found}) > 1
+
+
+@pytest.mark.faults
+def test_kill_9_while_sets_are_merged_leaves_the_old_or_the_new_whole(made, tmp_path):
+    for n in range(3):
+        part(made, tmp_path / str(n), lambda run, n=n: run.seed == n).rename(tmp_path / f"part{n}")
+    wholes = [[]]
+    for n in (1, 2):
+        merge([tmp_path / "part0", tmp_path / f"part{n}"], tmp_path / "expected")
+        wholes.append(seen(tmp_path / "expected"))
+    found = [seen(tmp_path / "whole") for _ in killed(MERGE, tmp_path)]
+    assert all(one in wholes for one in found)
+    assert wholes[1] in found
+    assert wholes[2] in found
+
+
+@pytest.mark.faults
+def test_kill_9_while_packed_records_are_written_out_leaves_each_whole(made, tmp_path):
+    """A clone has a run's folder only where `verify` has given its record a version."""
+    there = clone(made, tmp_path)
+    for _ in killed(VERIFY, tmp_path, made[0]):
+        there.__dict__.pop("packed", None)
+        for run in there.runs:
+            assert there.record(run) is not None
+            path = there.path(run, "record.json")
+            assert not path.exists() or json.loads(path.read_text())["id"] == run.id

@@ -1,0 +1,52 @@
+"""The version of a measurement is what it gives on a frozen problem: other constants make another, of it alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.evaluate import frozen_problem, likelihood, parzen
+from bench.evaluate.baseline_rows import CONTROLS
+from bench.evaluate.protocols import EVALUATIONS
+from bench.records import protocol_versions, whole_files
+from bench.records.freshness import PICTURES
+
+
+@pytest.fixture
+def known():
+    return whole_files.read_json(protocol_versions.FILE)["protocols"]
+
+
+def test_every_protocol_has_a_version_that_its_numbers_stand_for(known):
+    assert known.keys() == {*EVALUATIONS, PICTURES, *(f"baseline_{kind}" for kind in CONTROLS)}
+    assert all(entry["numbers"] for entry in known.values())
+
+
+def test_other_constants_are_another_version_of_their_protocols_alone(known, monkeypatch):
+    """A point more on Parzen's grid, a temperature more for the annealing."""
+    paper = replace(parzen.PROTOCOLS["paper"], grid=tuple(np.logspace(-1, 0, 11).tolist()))
+    monkeypatch.setitem(parzen.PROTOCOLS, "paper", paper)
+    monkeypatch.setattr(frozen_problem, "EFFORT", likelihood.EFFORT._replace(temperatures=601))
+    found = protocol_versions.updated(known, frozen_problem.numbers())
+    other = {name for name, entry in found.items() if entry["version"] != known[name]["version"]}
+    assert other == {"likelihood", "baseline_likelihood", "ais"}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "same"),
+    [
+        ({"a": 1.0, "b": 0.0}, True),
+        ({"a": 1.0001, "b": 1e-6}, True),
+        ({"a": 1.0, "b": 0.0, "new": 3.0}, True),
+        ({"a": 1.001, "b": 0.0}, False),
+        ({"a": 1.0, "b": 1e-5}, False),
+        ({"a": 1.0}, False),
+    ],
+)
+def test_a_version_stays_while_its_numbers_do_and_a_metric_that_is_new_is_no_other(numbers, same):
+    old = {"p": {"version": "v", "numbers": {"a": 1.0, "b": 0.0}}}
+    entry = protocol_versions.updated(old, {"p": numbers})["p"]
+    assert (entry["version"] == "v") == same
+    assert entry["numbers"].keys() == numbers.keys()
+    if same:
+        assert entry["numbers"]["a"] == 1.0  # small steps do not add up
