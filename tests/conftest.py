@@ -7,14 +7,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two workers with 
 import pytest
 import torch
 
-from bench.records.protocol_versions import protocol_versions
-
 torch.set_num_threads(1)
 
 
 def pytest_sessionstart(session):
     """The versions of the protocols are brought up to date once, not in each copy of the repository that tests make."""
     if not hasattr(session.config, "workerinput"):
+        from bench.records.protocol_versions import protocol_versions
+
         protocol_versions()
 
 
