@@ -25,7 +25,7 @@ SPLITS = (
 
 
 def _range(values: Iterable[Real], form: str = "{:,.0f}") -> str:
-    ends = sorted(set(values))
+    ends = sorted({v for v in values if v == v})  # which NaN does not
     return " to ".join(dict.fromkeys(form.format(end) for end in (ends[0], ends[-1]))) if ends else "none"
 
 

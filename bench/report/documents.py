@@ -52,10 +52,7 @@ class Known(NamedTuple):
         Raises:
             KeyError: no such number.
         """
-        m = describe(metric)
-        measure = answers.Measure(
-            experiment, metric, m.label, m.unit, bool(m.higher_is_better), "", m.margin, True, reference
-        )
+        measure = answers.measure(experiment, metric, reference)
         values = answers.values_of(self.config, self.table, experiment, metric)
         found = answers.verdict(self.table, measure, values, method) if reference in values else None
         if found is None:

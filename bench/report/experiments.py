@@ -23,7 +23,7 @@ def view(
     rows, cells = rows[rows["experiment"] == name], cells[cells["experiment"] == name]
     of = dict(iter(rows.groupby("method", sort=False)))
     beside = [written[f"{name}_{kind}"] for kind in ("mismatch", "details") if f"{name}_{kind}" in written]
-    also = [against_reference(config, rows, cells), costs.cost_table(config, rows, name)]
+    also = [against_reference(config, rows, cells, name), costs.cost_table(config, rows, name)]
     return {
         "id": name,
         "title": title(config, name, "experiments"),

@@ -39,16 +39,18 @@ def minus(text: str) -> str:
 
 
 def link(href: str, root: str) -> str:
-    """Where a table's `#experiment` or `#cell-experiment-method` is in the folder whose index is at `root`."""
+    """Where a table's `#experiment`, `#cell-experiment-method` or `#method-name` is; the index is at `root`."""
     kind, *rest = href.removeprefix("#").split("-", 2)
     if kind == "cell" and len(rest) == 2:
         return f"{root}experiments/{rest[0]}.html#cell-{rest[1]}"
+    if kind == "method" and rest:
+        return f"{root}methods/{'-'.join(rest)}.html"
     return f"{root}experiments/{href.removeprefix('#')}.html"
 
 
 def method_of(row: list[Entry]) -> str:
     """The method that a row of a table is about: the one that its first cell leads to; empty if none does."""
-    found = (re.fullmatch(r"#cell-[^-]*-(.+)", entry.href) for entry in row)
+    found = (re.fullmatch(r"#(?:cell-[^-]*|method)-(.+)", entry.href) for entry in row)
     return next((match[1] for match in found if match), "")
 
 

@@ -7,6 +7,7 @@ from bench.report import explain
 from bench.tables.formats import Entry, Table, entry, spread, table
 from bench.tables.formats import seconds as duration
 from bench.tables.metric_names import metric as describe
+from bench.tables.metric_names import order
 from bench.tables.published import published
 from bench.tables.tidy_table import RUN, failure, short, title
 
@@ -20,6 +21,17 @@ def failures(config: Config, rows: pd.DataFrame) -> Table:
         for _, r in runs[runs["status"] != "ok"].iterrows()
     ]  # fmt: skip
     return table("failures", "Runs without numbers.", ["Method", "Experiment", "Seed", "Why"], found)
+
+
+def measures(cells: pd.DataFrame) -> Table:
+    """What is measured: unit, better direction, and the smallest difference that matters."""
+    known = [describe(name) for name in sorted(cells["metric"].unique(), key=order)]
+    found = [
+        [m.label, m.unit, "higher" if m.higher_is_better else "lower", entry(m.margin)]
+        for m in known
+        if m.higher_is_better is not None
+    ]
+    return table("measures", "What is measured.", ["Measure", "Unit", "Better", "Smallest that matters"], found)
 
 
 def provenance(rows: pd.DataFrame) -> Table:

@@ -15,19 +15,19 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from bench.config.schema import Config
+from bench.config.schema import TUNING, Config
 from bench.figures import drawing
 from bench.records import whole_files
 from bench.records.freshness import read
 from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
 from bench.report import overall_tables as overall
 from bench.tables import answers, companion, experiment_tables, files, tuning
-from bench.tables.formats import Entry, Table, entry, spread, table
+from bench.tables.formats import Entry, Table, spread, table
 from bench.tables.metric_names import metric as describe
 from bench.tables.paper_tables import PAPER
 from bench.tables.published import against_published
+from bench.tables.tidy_table import FAMILIES, family, read_metrics, scores, short, title
 from bench.tables.tidy_table import experiments as experiments_of
-from bench.tables.tidy_table import family, read_metrics, short, title
 from bench.tables.words import words
 
 ASSETS = Path(__file__).parent / "assets"
@@ -76,10 +76,10 @@ class Page:
         self.written = files.write_tables(config, rows, self.cells, folder / "tables")
         self.picture = self.attempt("the picture", answers.picture, config, rows)
         self.experiments = experiments_of(config, rows)
-        used = [m for m in config.methods if methods.used_by(config, m)]
+        self.listed = [e for e in self.experiments if e != TUNING]
+        used = [m for m in config.methods if methods.used_by(config, m).keys() - {TUNING}]
         self.methods = [{"id": m, "short": short(config, m), "family": family(config, m)} for m in used]
-        order = list(dict.fromkeys(x["family"] for x in self.methods))
-        self.methods.sort(key=lambda x: order.index(x["family"]))
+        self.methods.sort(key=lambda x: FAMILIES.index(x["family"]))
         self.known = self.attempt("the bibliography", bibliography.known, config) or {}
         self.headlines = methods.headlines(config, rows, self.cells)
         self.templates = html.environment()
@@ -99,9 +99,16 @@ class Page:
         source = self.source.parent
         with drawing.making(self.config, self.rows, source, self.folder / "figures", jobs, formats) as drawn:
             shutil.copytree(ASSETS, self.folder / "assets")
-            data = self.attempt("the explorer's data", explorer.data, self.config, self.rows, self.path)
+            whole = self.attempt("all measures together", explorer.together, self.config, self.rows, self.picture)
+            profiles = whole.profiles if whole else None
+            data = self.attempt("the explorer's data", explorer.data, self.config, self.rows, self.path, profiles)
             whole_files.write(self.folder / "assets/data.js", data or "")
-            for name, content in (("index", self.index), ("paper", self.paper), ("how", self.how), ("explore", dict)):
+            for name, content in (
+                ("index", self.index),
+                ("paper", self.paper),
+                ("how", self.how),
+                ("explore", lambda: {"together": whole and whole.table}),
+            ):
                 self.render(f"{name}.html", name, name, content)
             for x in self.methods:
                 self.render(f"methods/{x['id']}.html", "method", f"method-{x['id']}", partial(self.method, x["id"]))
@@ -116,7 +123,7 @@ class Page:
             "preset": self.config.preset,
             "root": "../" * file.count("/"),
             "current": lambda name: Markup(' aria-current="page"') if name == here else "",
-            "experiments": [{"id": e, "title": title(self.config, e, "experiments")} for e in self.experiments],
+            "experiments": [{"id": e, "title": title(self.config, e, "experiments")} for e in self.listed],
             "methods": self.methods,
             "families": {x["id"]: x["family"] for x in self.methods},
             "first": answers.shown_methods(self.config),
@@ -147,31 +154,38 @@ class Page:
         }
 
     def overview(self) -> Table:
-        """A row for each experiment: its first measure, the best mean, the reference's."""
-        found = []
-        for experiment in self.experiments:
+        """A row for each experiment: its first measure, the reference's mean, the best other one's, the verdict."""
+        found, against = [], self.picture.reference if self.picture else "reference"
+        for experiment in self.listed:
             row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
             metric, means = self.headlines.get(experiment, ("", pd.Series(dtype=float)))
-            means, m = means.filter(list(self.config.methods)), describe(metric)
-            if means.empty:
-                found.append([*row, "–", "–", "–", "–", "–"])
+            m, means = describe(metric), means.filter(list(self.config.methods))
+            named = words()["question"]["reference"]
+            reference = answers.references(named, means.to_frame().T, bool(m.higher_is_better)) if len(means) else None
+            others = means.drop(reference) if reference else means[:0]
+            if others.empty:
+                found.append([*row, *"–––––"])
                 continue
-            reference = answers.references(
-                words()["question"]["reference"], means.to_frame().T, bool(m.higher_is_better)
-            )
-            own = self.cells[(self.cells["experiment"] == experiment) & (self.cells["metric"] == metric)]
-            own = own.set_index("method", drop=False)
-            best = means.idxmax() if m.higher_is_better else means.idxmin()
-            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", short(self.config, best)]
-            row += [self._mean(own.loc[k], m.digits) if k else entry(None) for k in (best, reference)]
-            found.append([*row, entry(len(means))])
-        name = self.picture.reference if self.picture else "reference"
-        head = ["Experiment", "First measure", "Best mean", "its mean ± sd", name, "Methods"]
+            best = others.idxmax() if m.higher_is_better else others.idxmin()
+            measure, values = answers.measure(experiment, metric, reference), scores(self.rows, experiment, metric)
+            said = answers.verdict(self.rows, measure, values, best)
+            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", self._mean(experiment, metric, reference)]
+            found.append([*row, short(self.config, best), self._mean(experiment, metric, best), said.word])
+        head = [
+            "Experiment",
+            "First measure",
+            against,
+            "Best other mean",
+            "its mean ± sd",
+            f"Verdict against {against}",
+        ]
         return table("overview", "The experiments, by their first measure.", head, found)
 
-    def _mean(self, cell: pd.Series, digits: int) -> Entry:
-        where = f"#cell-{cell['experiment']}-{cell['method']}"
-        return Entry(spread(cell["mean"], cell["sd_over_seeds"], digits), value=float(cell["mean"]), href=where)
+    def _mean(self, experiment: str, metric: str, method: str) -> Entry:
+        of = self.cells[(self.cells["experiment"] == experiment) & (self.cells["method"] == method)]
+        cell = of[of["metric"] == metric].iloc[0]
+        text = spread(cell["mean"], cell["sd_over_seeds"], describe(metric).digits)
+        return Entry(text, value=float(cell["mean"]), href=f"#cell-{experiment}-{method}")
 
     def paper(self) -> dict[str, Any]:
         """The paper's tables, with published values, their sources and verdicts."""
@@ -185,6 +199,7 @@ class Page:
         """How it was done: the rule, the checklist, what failed, the trials, the provenance, the references."""
         return {
             "rule": self.picture.rule if self.picture else "",
+            "measures": overall.measures(self.cells),
             "checklist": checklist.checklist(self.config, self.rows),
             "deviations": words()["deviations"],
             "failures": overall.failures(self.config, self.rows),

@@ -116,10 +116,8 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
         reference = references(q["reference"], values, bool(known.higher_is_better))
         if reference is None or not {*shown} - {reference} & {*values}:
             continue
-        named = Measure(
-            m["experiment"], m["metric"], m["label"], known.unit, bool(known.higher_is_better), m.get("note", ""),
-            known.margin, m.get("counts", True), reference,
-        )  # fmt: skip
+        named = measure(m["experiment"], m["metric"], reference)
+        named = named._replace(label=m["label"], note=m.get("note", ""), counts=m.get("counts", True))
         measures.append(named)
         columns.append([verdict(table, named, values, method) for method in shown])
     cells = [c for column in columns for c in column if c]
@@ -132,6 +130,12 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
     return Picture(
         q["title"], answer(rows, measures, name), caveat(config, table, rows), rule(measures), name, measures, rows
     )
+
+
+def measure(experiment: str, metric: str, reference: str) -> Measure:
+    """A metric of an experiment, held against a method."""
+    m = describe(metric)
+    return Measure(experiment, metric, m.label, m.unit, bool(m.higher_is_better), "", m.margin, True, reference)
 
 
 def verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:

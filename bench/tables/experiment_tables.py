@@ -1,8 +1,10 @@
 """What each method reached in each experiment: the summary of a tidy table, and its tables. Free of torch."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 
 from bench.config import reading
@@ -20,7 +22,6 @@ SUMMARY = (
     "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
     "split", "seeds_finished", "seeds", "older", "best", "level", "note",
 )  # fmt: skip
-READ = (*RUN, "metric", "value", "standard_error", "n", "split", "status", "reason", "epoch", "current")
 
 
 def summary(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,41 +32,32 @@ def summary(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     is of older code; `best` marks the best mean, `level` those that are shown to be as good; `note` says why a
     number, or a seed's, is not there.
     """
-    found, narrow = [], rows[[name for name in READ if name in rows]]
+    found, by_cell = [], defaultdict(list)
+    for row in rows.dropna(subset="metric").itertuples():
+        by_cell[row.experiment, row.metric, row.method].append(row)
     for experiment in experiments(config, rows):
-        own = narrow[narrow["experiment"] == experiment]
+        own = rows[rows["experiment"] == experiment]
         runs = own.drop_duplicates(RUN)
         runs_of = {method: runs[runs["method"] == method] for method in methods(config, own, experiment)}
         asked = {method: _asked(config, experiment, method, of["seed"]) for method, of in runs_of.items()}
         for metric in sorted(own["metric"].dropna().unique(), key=order):
-            values = own[own["metric"] == metric]
-            competing = scores(values, experiment, metric).filter(list(config.methods))  # not the controls
-            standing = places(competing, {m: len(seeds) for m, seeds in asked.items()}, describe(metric))
-            by_method = dict(iter(values.groupby("method")))
+            m, standing = describe(metric), {}
+            if m.higher_is_better is not None:
+                competing = scores(own, experiment, metric).filter(list(config.methods))  # not the controls
+                standing = places(competing, {m: len(seeds) for m, seeds in asked.items()}, m)
             for method, seeds in asked.items():
-                of_method = by_method.get(method, values[:0])
-                x = of_method["value"].to_numpy(float)
-                interval = mean_interval(x)
+                cells = by_cell[experiment, metric, method]
+                x, interval = np.array([c.value for c in cells]), mean_interval([c.value for c in cells])
+                images, place = [c.n for c in cells if c.n == c.n], standing.get(method)
+                errors = [c.standard_error for c in cells if c.standard_error == c.standard_error]
                 found.append(
-                    {
-                        "experiment": experiment,
-                        "method": method,
-                        "metric": metric,
-                        "mean": x.mean() if len(x) else math.nan,
-                        "sd_over_seeds": x.std(ddof=1) if len(x) > 1 else math.nan,
-                        "low": interval.low if interval else math.nan,
-                        "high": interval.high if interval else math.nan,
-                        "standard_error_over_images": of_method["standard_error"].mean(),
-                        "images": of_method["n"].max(),
-                        "split": of_method["split"].iloc[0] if len(x) else "",
-                        "seeds_finished": len(x),
-                        "seeds": len(seeds),
-                        "older": int((~of_method["current"]).sum()) if "current" in of_method else 0,
-                        "best": standing.get(method) == "best",
-                        "level": standing.get(method) == "level",
-                        "note": _note(runs_of[method], seeds - {*of_method["seed"]}, len(x)),
-                    }
-                )
+                    (experiment, method, metric, x.mean() if len(x) else math.nan,
+                     x.std(ddof=1) if len(x) > 1 else math.nan, *(interval or (math.nan, math.nan)),
+                     np.mean(errors) if errors else math.nan,
+                     max(images, default=math.nan), cells[0].split if cells else "", len(x), len(seeds),
+                     sum(not getattr(c, "current", True) for c in cells), place == "best", place == "level",
+                     _note(runs_of[method], seeds - {c.seed for c in cells}, len(x)))
+                )  # fmt: skip
     return pd.DataFrame(found, columns=list(SUMMARY))
 
 
@@ -133,7 +125,7 @@ def experiment_tables(config: Config, cells: pd.DataFrame, experiment: str) -> l
         by_part[part_of(metric)].append(metric)
     judged, details, referees = (by_part[part] for part in ("", "_details", "_mismatch"))
     named = title(config, experiment, "experiments")
-    found = [_table(config, own, experiment, experiment, judged, caption(config, own, experiment, judged))]
+    found = [_table(config, own, experiment, experiment, judged, caption(config, own, experiment))]
     if details:
         text = f"{named}, details: numbers that are neither good nor bad. Mean ± sd over seeds."
         found.append(_table(config, own, experiment, f"{experiment}_details", details, text))
@@ -152,12 +144,14 @@ def experiment_tables(config: Config, cells: pd.DataFrame, experiment: str) -> l
 
 def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metrics: list[str], text: str) -> Table:
     content = Table(name, text, ["Method", "Seeds", *map(heading, metrics)])
+    all_old = _all_old(own)
     for method, group in own[own["metric"].isin(metrics)].groupby("method", sort=False):
         by_metric = group.set_index("metric")
         finished, asked, old = (int(group[c].max()) for c in ("seeds_finished", "seeds", "older"))
         where = f"#{anchor(experiment, method)}"
-        mark = content.note(f"{old} of these runs {'has' if old == 1 else 'have'} numbers of older code") if old else ""
-        row = [Entry(short(config, method), href=where), Entry(f"{finished} of {asked}", value=finished, mark=mark)]
+        mark = content.note(f"{old} of these runs from an earlier version of the code") if old and not all_old else ""
+        seeds = str(asked) if finished == asked else f"{finished} of {asked}"
+        row = [Entry(short(config, method), href=where), Entry(seeds, value=finished, mark=mark)]
         for metric in metrics:
             c, digits = by_metric.loc[metric], describe(metric).digits
             mark = content.note(c["note"]) if c["note"] else ""
@@ -172,57 +166,54 @@ def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metric
     return content
 
 
-def caption(config: Config, own: pd.DataFrame, experiment: str, metrics: list[str]) -> str:
+def _all_old(own: pd.DataFrame) -> bool:
+    return bool(own["older"].sum()) and bool((own["older"] == own["seeds_finished"]).all())
+
+
+def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
     """What the numbers of a table are: which spread, which split, what bold and italics mean."""
     named = title(config, experiment, "experiments")
     seeds = int(own["seeds_finished"].max()) if len(own) else 0
     if not seeds:
         return f"{named}. No run has finished."
     images = own.loc[own["split"] == "test", "images"].dropna()
-    n = f"{int(images.max()):,} test images" if len(images) else "test images"
-    bracket = f"In brackets: the standard error over the {n}, which is no spread over seeds."
+    bracket = f"the standard error over the {int(images.max()):,} test images" if len(images) else "that over images"
+    old = " Every number is from an earlier version of the code." if _all_old(own) else ""
     if seeds == 1:
-        bold = "Bold: the best number, which one seed cannot show to be better."
-        return f"{named}. One seed: there is no spread, and no test. {bracket} {bold}"
-    margins = {describe(m).label: describe(m) for m in metrics if describe(m).margin}
-    small = "; ".join(f"{label} {m.margin:g} {m.unit}".strip() for label, m in margins.items())
-    bold = f"Bold: the best mean among methods with all their seeds, {min(ENOUGH, seeds)} or more."
-    level = (
-        " Italics: level with it, as the 95 % interval of the paired difference lies within the smallest that matters"
+        return f"{named}. One seed: no spread, no test. In brackets: {bracket}. Bold: the best number.{old}"
+    return (
+        f"{named}. Mean ± sd over seeds; in brackets {bracket}. Bold: the best mean among methods with all "
+        f"their seeds, {min(ENOUGH, seeds)} or more. Italics: level with it.{old}"
     )
-    return f"{named}. Mean ± sd over seeds. {bracket} {bold}" + (f"{level} ({small})." if small else "")
 
 
-def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> Table:
-    """Every method against the reference on each experiment's headline, with the seeds it would take."""
+def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Table:
+    """Every method against the reference on an experiment's headline, with the seeds it would take."""
     q, found = words()["question"], []
-    for experiment in experiments(config, rows):
-        metric = headline(cells, experiment)
-        values = scores(rows, experiment, metric) if metric else pd.DataFrame()
-        m = describe(metric or "")
-        reference = references(q["reference"], values, bool(m.higher_is_better)) if metric else None
-        compared = {
-            method: compare(values[method], values[reference], bool(m.higher_is_better))
-            for method in methods(config, rows, experiment)
-            if reference and method in values and method in config.methods and method != reference
-            if len(values[[method, reference]].dropna())
-        }
-        adjusted = holm([c.p for c in compared.values()]) if compared else ()
-        for (method, c), p in zip(compared.items(), adjusted, strict=True):
-            ends = f"{number(c.low, m.digits, sign=True)} to {number(c.high, m.digits, sign=True)}"
-            found.append(
-                [
-                    Entry(short(config, method), href=f"#{anchor(experiment, method)}"),
-                    title(config, experiment, "experiments"),
-                    m.label,
-                    Entry(number(c.difference, m.digits, sign=True), value=c.difference),
-                    ends if math.isfinite(c.low) else entry(None),
-                    word(c, m.margin),
-                    Entry(number(p, 3), value=float(p)) if not math.isnan(p) else entry(None),
-                    entry(c.pairs),
-                    Entry(f"{c.seeds:,}", value=c.seeds) if c.seeds else entry(None),
-                ]
-            )
-    head = ["Method", "Experiment", "Metric", "Improvement", "95 % interval", "Verdict", "p (Holm)", "Pairs"]
-    caption = f"Each method against {q['references_name']}, paired by seed. {RULE}"
-    return table("reference", caption, [*head, "Pairs needed"], found)
+    metric = headline(cells, experiment)
+    m, values = describe(metric or ""), scores(rows, experiment, metric or "")
+    reference = references(q["reference"], values, bool(m.higher_is_better)) if metric else None
+    compared = {
+        method: compare(values[method], values[reference], bool(m.higher_is_better))
+        for method in methods(config, rows, experiment)
+        if reference and method in values and method in config.methods and method != reference
+        if len(values[[method, reference]].dropna())
+    }
+    adjusted = holm([c.p for c in compared.values()]) if compared else ()
+    for (method, c), p in zip(compared.items(), adjusted, strict=True):
+        ends = f"{number(c.low, m.digits, sign=True)} to {number(c.high, m.digits, sign=True)}"
+        found.append(
+            [
+                Entry(short(config, method), href=f"#{anchor(experiment, method)}"),
+                Entry(number(c.difference, m.digits, sign=True), value=c.difference),
+                ends if math.isfinite(c.low) else entry(None),
+                word(c, m.margin),
+                Entry(number(p, 3), value=float(p)) if not math.isnan(p) else entry(None),
+                entry(c.pairs),
+                Entry(f"{c.seeds:,}", value=c.seeds) if c.seeds else entry(None),
+            ]
+        )
+    against = short(config, reference) if reference else ""
+    text = f"{m.label}: each method against {against}, paired by seed; positive is better. {RULE}"
+    head = ["Method", "Improvement", "95 % interval", "Verdict", "p (Holm)", "Pairs", "Pairs needed"]
+    return table("reference", text, head, found)

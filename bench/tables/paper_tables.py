@@ -1,5 +1,6 @@
 """The paper's tables: published systems and ours side by side."""
 
+import re
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -48,14 +49,15 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
     source, pattern, metrics, what = PAPER[name]
     rows = published()
     mine = rows[rows["table"].isin([source, *BESIDE.get(source, ())]) & (rows["provenance"] != UNREAD)]
+    used = {s.dataset for e, x in config.experiments.items() for m in x["methods"] if (s := settings(config, e, m))}
+    of_ours = mine[mine["dataset"].isin(used)]
+    mine = mine if of_ours.empty else of_ours  # other data sets are shown where there is nothing to compare
     columns = list(dict.fromkeys(zip(mine["dataset"], mine["setting"], strict=True)))
     own = cells[cells["metric"].isin(metrics) & cells["experiment"].map(lambda e: fnmatchcase(e, pattern))]
     ours = [key for key, group in own.groupby(["experiment", "metric"], sort=False) if group["seeds_finished"].any()]
     caption = (
-        f"Makhzani et al. (2015), Table {source.rpartition(' ')[2]}: {what}. Published values with their printed ±; "
-        f"ours: mean ± sd over seeds{'' if ours else ', none yet'}. A verdict needs the paper's preset on the paper's "
-        "data set: reproduced, if the 95 % interval of our mean lies within the published ± and the smallest "
-        "difference that matters; short or above, if it lies outside; else undecided."
+        f"Makhzani et al. (2015), Table {source.rpartition(' ')[2]}: {what}. Published ± as printed; ours: mean ± sd "
+        f"over seeds, whose number is in brackets{'' if ours else '; none yet'}."
     )
     # Ours beside the published column of the same data and setting; what this result set does not have follows.
     of = {(r["experiment"], r["metric"]): (r["dataset"], r["setting"]) for _, r in against.iterrows()}
@@ -64,7 +66,7 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
     heads = []
     for key, column in beside:
         heads += [f"{_column(config, *key)}: ours"] if key else []
-        heads += [f"{_dataset(column[0])}, {column[1]}: published"] if column else []
+        heads += [f"{_dataset(column[0])}, {_setting(column[1])}: published"] if column else []
     table = Table(name, caption, ["System", *heads, "Verdict"])
 
     def row(method: str, named: str, verdicts: list[str], values: dict) -> list[Entry]:
@@ -102,13 +104,18 @@ def _dataset(name: str | dict) -> str:
     return known.get(name) or initial(name.replace("_", " "))
 
 
+def _setting(text: str) -> str:
+    """A setting of published.csv as ours are written: 10,000 for 10K, 1,000 for 1000."""
+    return re.sub(r"\b(\d)(\d{3})\b", r"\1,\2", text.replace("0K", "0,000").replace("0M", "0,000,000"))
+
+
 def _column(config: Config, experiment: str, metric: str) -> str:
     s = settings(config, experiment, next(iter(config.experiments.get(experiment, {}).get("methods", [])), ""))
     if s is None:
         return experiment
     parts = [_dataset(s.dataset)]
     if s.labels:
-        parts.append(f"{s.labels} labels")
+        parts.append(f"{s.labels} labels" if s.labels == "all" else f"{s.labels:,} labels")
     if "clustering" in metric:
         parts += [f"{latent.dim} clusters" for latent in s.latents.values() if latent.head == "categorical"]
     if "likelihood" in metric:
@@ -133,7 +140,7 @@ def _ours(table: Table, own: pd.DataFrame, experiment: str, method: str, metric:
     mark = table.note(c["note"]) if c["note"] else ""
     if not c["seeds_finished"]:
         return Entry(DASH, mark=mark, href=f"#{anchor(experiment, method)}")
-    seeds = f"{c['seeds_finished']} of {c['seeds']} seeds"
+    seeds = f"{c['seeds_finished']}" + (f" of {c['seeds']}" if c["seeds"] > c["seeds_finished"] else "")
     text = spread(c["mean"], c["sd_over_seeds"], describe(metric).digits)
     where = f"#{anchor(experiment, method)}"
     return Entry(text, seeds, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"]))

@@ -34,10 +34,10 @@ def improvement(tasks: Tasks, reference: str, resamples: int = 2000) -> dict[str
         ]
         if not pairs:
             continue
-        drawn = [
-            np.mean([probability_of_improvement(rng.choice(x, len(x)), rng.choice(y, len(y))) for x, y in pairs])
-            for _ in range(resamples)
-        ]
+        again = (
+            probability_of_improvement(*(rng.choice(side, (resamples, len(side))) for side in pair)) for pair in pairs
+        )
+        drawn = np.mean(list(again), axis=0)
         mean = float(np.mean([probability_of_improvement(x, y) for x, y in pairs]))
         found[method] = Improvement(mean, *map(float, np.quantile(drawn, [0.025, 0.975])), len(pairs))
     return found

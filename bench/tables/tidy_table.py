@@ -92,8 +92,9 @@ def _settings(same: _Same, experiment: str, method: str) -> Settings | None:
 
 
 def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
-    """The methods of an experiment in the config's order, then the rows that have no method, such as controls."""
+    """The methods of an experiment by family, then the rows that have no method, such as controls."""
     declared = list(config.experiments.get(experiment, {}).get("methods", []))
+    declared.sort(key=lambda m: FAMILIES.index(family(config, m)))
     present = table.loc[table["experiment"] == experiment, "method"].unique()
     return [*declared, *(m for m in present if m not in declared)]
 

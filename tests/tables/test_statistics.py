@@ -104,9 +104,9 @@ def test_pairing_by_seed_finds_what_the_seeds_hide(rng):
     assert (worse.difference, worse.low, worse.high) == pytest.approx((-found.difference, -found.high, -found.low))
 
 
-def test_a_seed_without_a_score_is_counted():
+def test_a_seed_without_a_score_is_left_out():
     found = s.compare(pd.Series({0: 1.0, 1: 2.0, 2: math.nan, 3: 4.0}), pd.Series({0: 0.0, 1: 2.5, 2: 1.0, 4: 0.0}))
-    assert (found.pairs, found.unpaired, found.difference) == (2, 3, 0.25)
+    assert (found.pairs, found.difference) == (2, 0.25)
     with pytest.raises(ValueError, match="share no seed"):
         s.compare(pd.Series({0: 1.0}), pd.Series({1: 1.0}))
     with pytest.raises(ValueError, match="one score"):
@@ -128,7 +128,7 @@ def test_a_seed_without_a_score_is_counted():
     ],
 )
 def test_the_rule(low, high, margin, word):
-    assert s.word(s.Comparison(3, 0, 0.0, 1.0, low, high), margin) == word
+    assert s.word(s.Comparison(3, 0.0, 1.0, low, high), margin) == word
 
 
 def test_what_is_merely_undecided_is_rarely_called_level(rng):

@@ -121,7 +121,7 @@ def test_markdown_shows_spread_reason_and_seeds(results):
     text = to_markdown(experiment_tables.experiment_tables(config, cells, "likelihood")[0])
     assert "Mean ± sd over seeds" in text
     assert "standard error over the 300 test images" in text
-    assert "within the smallest that matters (Parzen log-likelihood 4 nats)" in text
+    assert "Italics: level with it" in text
     row = next(line for line in text.splitlines() if line.startswith("| BROKEN"))
     assert "–<sup>" in row
     assert "0 of 3" in row
@@ -153,15 +153,19 @@ def test_numbers_of_older_code_are_marked_and_counted(results):
     cells = experiment_tables.summary(config, old)
     assert (cell(cells, "mmd")["older"], cell(cells, "aae")["older"]) == (1, 0)
     text = to_markdown(experiment_tables.experiment_tables(config, cells, "likelihood")[0])
-    assert re.search(r"\| MMD +\| +3 of 3<sup>", text)
-    assert "1 of these runs has numbers of older code" in text
+    assert re.search(r"\| MMD +\| +3<sup>", text)
+    assert "1 of these runs from an earlier version of the code" in text
+    everything = experiment_tables.summary(config, table.assign(current=False))
+    text = to_markdown(experiment_tables.experiment_tables(config, everything, "likelihood")[0])
+    assert "Every number is from an earlier version of the code." in text
+    assert "of these runs" not in text
 
 
 def test_one_seed_prints_no_spread():
     config = config_of(seeds=1)
     cells = experiment_tables.summary(config, tidy({("likelihood", "aae", "log_likelihood"): [340.0]}))
     text = to_markdown(experiment_tables.experiment_tables(config, cells, "likelihood")[0])
-    assert "One seed: there is no spread" in text
+    assert "One seed: no spread" in text
     assert "±" not in text
 
 
@@ -250,7 +254,7 @@ def test_ours_stand_beside_the_published_values(results):
     config, _, cells = results
     [first, *_] = paper_tables.paper_tables(config, cells, published.against_published(config, cells))
     by_system = {row[0].text: [e.text for e in row] for row in first.rows}
-    assert first.head[1:3] == ["MNIST, 10,000 samples: ours", "MNIST, 10K samples: published"]
+    assert first.head[1:3] == ["MNIST, 10,000 samples: ours", "MNIST, 10,000 samples: published"]
     assert first.head[-1] == "Verdict"
     assert by_system["AAE"][1:3] == ["341.0 ± 3.6", "340 ± 2"]
     assert by_system["AAE"][-1] == "protocol differs"

@@ -56,24 +56,24 @@ const draw = () => {
     channels: { method: "short", seed: "seed", value: p => number(p.value), run: "run", command: p => `latentbench train ${DATA.config} ${p.run}` },
     tip: { format: { x: false, y: false, stroke: false, symbol: false, r: false, href: false, ariaLabel: false }, lineWidth: 60, fill: "var(--paper)" },
   };
-  const marks = [Plot.dot(points, channels)];
+  const marks = [Plot.dot(seconds ? points : points.filter(p => !beyond.includes(p.method)), channels)];
   if (!seconds) marks.push(
     Plot.tickX(points.filter(p => !beyond.includes(p.method)), Plot.groupY({ x: "mean" }, { x: place, y: "short", stroke: p => color(p.family), strokeWidth: 3 })),
     ...[[0, "start"], [1, "end"]].map(([end, textAnchor]) => Plot.text(beyond.filter(m => (means.get(m) < edges[0]) === !end), {
-      x: () => edges[end], y: m => DATA.methods[m].short, textAnchor, dx: end ? -10 : 10, text: m => end ? `${number(means.get(m))} →` : `← ${number(means.get(m))}`, fill: "currentColor" })));
+      x: () => edges[end], y: m => DATA.methods[m].short, textAnchor, href: m => `experiments/${form.experiment.value}.html#cell-${m}`, text: m => end ? `${number(means.get(m))} →` : `← ${number(means.get(m))}`, fill: "currentColor" })));
   else marks.push(Plot.text(d3.rollups(points, v => ({ short: v[0].short, family: v[0].family, x: d3.mean(v, p => p.seconds), y: d3.max(v, place) }), p => p.method).map(([, m]) => m),
     { x: "x", y: "y", text: "short", dy: -11, fill: m => color(m.family) }));
   const arrow = measure.higher === true ? (seconds ? "↑ " : "→ ") : measure.higher === false ? (seconds ? "↓ " : "← ") : "", better = arrow && `${arrow}better`;
-  const name = seconds ? { grid: true, label: `${label} ${better}`, nice: true } : { grid: true, label: `${label} ${better}`, nice: true, labelAnchor: "center", labelArrow: "none" };
+  const name = seconds ? { grid: true, label: `${label} ${better}`, nice: true } : { grid: true, label: `${label} ${better}`, nice: true, labelAnchor: "center", labelArrow: "none", axis: "top" };
   chart.replaceChildren(points.length ? Plot.plot({
-    width: Math.min(1180, Math.max(300, chart.clientWidth)), height: seconds ? 480 : 70 + 22 * order.length, marginLeft: seconds ? 60 : 130, marginRight: 24, marginBottom: 45,
+    width: Math.min(1180, Math.max(300, chart.clientWidth)), height: seconds ? 480 : 90 + 20 * order.length, marginLeft: seconds ? 60 : 140, marginTop: seconds ? 20 : 40, marginRight: 24, marginBottom: 45,
     style: { background: "transparent", fontSize: "12px" }, color: { type: "identity" }, symbol: { type: "identity" },
     x: seconds ? { type: "log", label: "training time of a run (s)", labelAnchor: "center", labelArrow: "none", tickFormat: "~g", ticks: 6 } : name, y: seconds ? name : { label: null, domain: order }, marks,
   }) : "No method of these families has this number.");
   for (const link of chart.querySelectorAll("a")) link.setAttribute("tabindex", "-1"); // the table below is for the keyboard
   chart.setAttribute("aria-label", `${experiment.title}: ${label} of ${order.length} methods, ${points.length} seeds`);
   const far = beyond.map(m => DATA.methods[m].short);
-  about.textContent = (far.length ? `Beyond the scale, drawn at its edge: ${far.join(", ")}. ` : "") + `${points.length} runs of ${order.length} methods.`;
+  about.textContent = (far.length ? `Beyond the scale, drawn at its edge: ${far.join(", ")}; their seeds are left out. ` : "") + `${points.length} runs of ${order.length} methods.`;
   document.querySelector("#as-table tbody").replaceChildren(...order.map(short => {
     const own = points.filter(p => p.short === short), values = own.map(p => p.value), row = document.createElement("tr");
     const head = document.createElement("th"), link = document.createElement("a");
@@ -86,8 +86,23 @@ const draw = () => {
     return row;
   }));
 };
+// The share of a method's runs that gain more than so much, all measures together.
+const profiles = () => {
+  const place = document.getElementById("profiles");
+  if (!place || !DATA.profiles) return;
+  const points = Object.entries(DATA.profiles.of).flatMap(([m, shares]) => shares.map((share, i) => ({ ...DATA.methods[m], share, gain: DATA.profiles.gains[i] })));
+  const ends = d3.rollups(points, v => v.reduce((a, p) => Math.abs(p.share - .5) < Math.abs(a.share - .5) ? p : a), p => p.short).map(([, p]) => p);
+  place.replaceChildren(Plot.plot({
+    width: Math.min(900, Math.max(300, place.clientWidth)), height: 380, marginLeft: 50, marginBottom: 40, style: { background: "transparent", fontSize: "12px" }, color: { type: "identity" },
+    x: { label: "gain on the reference → better", labelAnchor: "center", labelArrow: "none" }, y: { label: "share of runs that gain more", grid: true, tickFormat: ".0%" },
+    marks: [Plot.ruleX([0], { strokeOpacity: .4 }), Plot.line(points, { x: "gain", y: "share", z: "short", stroke: p => color(p.family), curve: "step" }),
+      Plot.text(ends, { x: "gain", y: "share", text: "short", fill: p => color(p.family), dy: -8, stroke: "var(--paper)", strokeWidth: 4 }),
+      Plot.tip(points, Plot.pointer({ x: "gain", y: "share", title: p => `${p.short}: ${d3.format(".0%")(p.share)} of runs gain more than ${p.gain}`, fill: "var(--paper)" }))],
+  }));
+};
 form.addEventListener("change", event => { if (event.target.name === "experiment") measures(); draw(); address(); });
 form.addEventListener("submit", event => event.preventDefault());
 addEventListener("hashchange", read);
-addEventListener("resize", draw);
+addEventListener("resize", () => { draw(); profiles(); });
 read();
+profiles();
