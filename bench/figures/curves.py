@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -60,18 +59,15 @@ def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path,
 def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, str], config: Config) -> Figure:
     """A panel for each loss, a line for each method, a band from the lowest to the highest seed."""
     figure, axes = canvas(3.7 * len(terms) + 1.7, 3.0, 1, len(terms))
-    history, colors = history.reset_index(drop=True), {method: look(config, method).color for method in names}
-    turns = {method: list(colors.values())[:i].count(color) for i, (method, color) in enumerate(colors.items())}
+    colors = [look(config, method).color for method in names]
     for ax, term in zip(axes, terms, strict=True):
-        sns.lineplot(
-            history.dropna(subset=term), x="epoch", y=term, hue="method", palette=colors, hue_order=list(colors),
-            style="method", dashes={method: DASHES[turn % len(DASHES)] for method, turn in turns.items()},
-            errorbar=("pi", 100), ax=ax, linewidth=1.3, err_kws={"alpha": 0.12, "linewidth": 0},
-        )  # fmt: skip
+        for i, (method, color) in enumerate(zip(names, colors, strict=True)):
+            seeds = history[history["method"] == method].pivot_table(index="epoch", columns="seed", values=term)
+            dashes = DASHES[colors[:i].count(color) % len(DASHES)] or (None, None)
+            ax.plot(seeds.index, seeds.mean(axis=1), color=color, dashes=dashes, linewidth=1.3, label=names[method])
+            ax.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=color, alpha=0.12, linewidth=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_ylabel(LABELS[term])
+        ax.set(xlabel="epoch", ylabel=LABELS[term])
         logarithmic(ax.yaxis, history[term].dropna())
-        handles = {h.get_label(): h for h in ax.get_legend().legend_handles}
-        ax.get_legend().remove()
-    legend(figure, list(handles.values()), [names[method] for method in handles])
+    legend(figure, *axes[0].get_legend_handles_labels())
     return figure

@@ -13,7 +13,7 @@ from bench.tables.formats import Table
 from bench.tables.tidy_table import methods, settings, short, title
 from bench.tables.words import words
 
-OPEN = 7  # columns that a table opens with
+OPEN = 6  # columns that a table opens with
 
 
 def view(

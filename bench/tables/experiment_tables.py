@@ -76,7 +76,7 @@ def _note(runs: pd.DataFrame, lacking: set[int], finished: int) -> str:
         said.append(f"seed{'s' if len(never) > 1 else ''} {', '.join(map(str, never))} not run")
     elif never:
         said.append("not run")
-    return "; ".join(said) or ("" if finished else "this method has no such number")
+    return "; ".join(said)
 
 
 def places(values: pd.DataFrame, asked: dict[str, int], metric: Metric) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metric
             c, digits = by_metric.loc[metric], describe(metric).digits
             mark = content.note(c["note"]) if c["note"] else ""
             if not c["seeds_finished"]:
-                row.append(Entry(DASH, mark=mark, href=where))
+                row.append(Entry(DASH, mark=mark, href=where) if mark else Entry(""))
                 continue
             se = c["standard_error_over_images"]
             detail = number(se, digits) if pd.notna(se) else ""

@@ -11,7 +11,7 @@ from bench.tables.formats import DASH, Entry, Table, anchor, spread
 from bench.tables.metric_names import initial
 from bench.tables.metric_names import metric as describe
 from bench.tables.published import UNREAD, published
-from bench.tables.tidy_table import settings, short
+from bench.tables.tidy_table import FAMILIES, family, settings, short
 
 
 class Paper(NamedTuple):
@@ -86,7 +86,8 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
     def named(method: str) -> str:
         return f"{short(config, method)} ({'ours' if method in config.methods else 'control'})"
 
-    run = list(dict.fromkeys(own.loc[own["seeds_finished"] > 0, "method"]))
+    run = own.loc[own["seeds_finished"] > 0, "method"].drop_duplicates()
+    run = sorted(run, key=lambda m: (m not in config.methods, FAMILIES.index(family(config, m))))
     # Ours come first, so that a narrow screen shows them; the other systems follow in the paper's order.
     table.rows = [systems.pop(m, None) or row(m, named(m), [], {}) for m in run]
     table.rows += systems.values()

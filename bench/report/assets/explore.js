@@ -91,12 +91,13 @@ const profiles = () => {
   const place = document.getElementById("profiles");
   if (!place || !DATA.profiles) return;
   const points = Object.entries(DATA.profiles.of).flatMap(([m, shares]) => shares.map((share, i) => ({ ...DATA.methods[m], share, gain: DATA.profiles.gains[i] })));
-  const ends = d3.rollups(points, v => v.reduce((a, p) => Math.abs(p.share - .5) < Math.abs(a.share - .5) ? p : a), p => p.short).map(([, p]) => p);
+  const of = d3.groups(points, p => p.short); // a name beside each line, each a step lower than the one before
+  const names = of.map(([, own], i) => d3.least(own, p => Math.abs(p.share - .9 + .8 * i / of.length)));
   place.replaceChildren(Plot.plot({
     width: Math.min(900, Math.max(300, place.clientWidth)), height: 380, marginLeft: 50, marginBottom: 40, style: { background: "transparent", fontSize: "12px" }, color: { type: "identity" },
     x: { label: "gain on the reference → better", labelAnchor: "center", labelArrow: "none" }, y: { label: "share of runs that gain more", grid: true, tickFormat: ".0%" },
-    marks: [Plot.ruleX([0], { strokeOpacity: .4 }), Plot.line(points, { x: "gain", y: "share", z: "short", stroke: p => color(p.family), curve: "step" }),
-      Plot.text(ends, { x: "gain", y: "share", text: "short", fill: p => color(p.family), dy: -8, stroke: "var(--paper)", strokeWidth: 4 }),
+    marks: [Plot.ruleX([0], { strokeOpacity: .4 }), ...of.map(([, own], i) => Plot.line(own, { x: "gain", y: "share", stroke: color(own[0].family), curve: "step", strokeDasharray: ["none", "6 3", "2 3"][of.slice(0, i).filter(([, o]) => o[0].family === own[0].family).length % 3] })),
+      Plot.text(names, { x: "gain", y: "share", text: "short", fill: p => color(p.family), textAnchor: "start", dx: 6, stroke: "var(--paper)", strokeWidth: 4 }),
       Plot.tip(points, Plot.pointer({ x: "gain", y: "share", title: p => `${p.short}: ${d3.format(".0%")(p.share)} of runs gain more than ${p.gain}`, fill: "var(--paper)" }))],
   }));
 };
