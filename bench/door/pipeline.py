@@ -34,6 +34,8 @@ class Progress:
                 self.cells.setdefault(run.cell, []).append(run)
         self.before = {run.id: self._stamps(run) for runs in self.cells.values() for run in runs}
         self.count = len(self.cells)
+        self.widest = max((len(named(runs[0])) for runs in self.cells.values()), default=0)
+        self.most = max((len(str(len(runs))) for runs in self.cells.values()), default=1)
         self.begun = time.monotonic()
 
     def _stamps(self, run: Run) -> list[int]:
@@ -64,10 +66,15 @@ class Progress:
         seconds += sum(sum(timing.get("seconds", {}).values()) for timing in read(TIMING))
         ends = Counter(metrics.get("status", "missing") for metrics in read("metrics.json"))
         bad = "".join(f", {n} {status}" for status, n in ends.items() if status != "ok")
-        seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ' '}"
+        seeds = f"{len(runs):{self.most}} seed{'s' if len(runs) > 1 else ' '}"
         left = f", about {duration(remaining)} left" if self.cells else ""
         place = f"{self.count - len(self.cells)} of {self.count} cells{left}"
-        return f"{runs[0].experiment}/{runs[0].method:30} {seeds} {duration(seconds):>8}{bad}   {place}"
+        return f"{named(runs[0]):{self.widest}} {seeds} {duration(seconds):>8}{bad}   {place}"
+
+
+def named(run: Run) -> str:
+    """A cell for readers."""
+    return f"{run.experiment}/{run.method}"
 
 
 def duration(seconds: float) -> str:
