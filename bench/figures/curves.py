@@ -19,11 +19,6 @@ LINES = 10  # of learning curves in a panel; more cannot be told apart
 LABELS = {"reconstruction": "reconstruction, ½ squared error", "classification": "cross-entropy, nats"}
 
 
-def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
-    """The learning curves of an experiment."""
-    return [learning(config, table, experiment, folder, title(config, experiment, "experiments"))]
-
-
 def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The training histories of the runs, one below the other with method and seed."""
     stored, frames = result_set.history(folder), []
@@ -34,8 +29,9 @@ def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
     return pd.concat(frames) if frames else pd.DataFrame()
 
 
-def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path, name: str) -> Drawing | LeftOut:
-    """The losses by epoch, from the runs' histories."""
+def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
+    """The learning curves of an experiment: the losses by epoch, from the runs' histories."""
+    name = title(config, experiment, "experiments")
     ordered = methods(config, table, experiment)
     if len(ordered) > LINES:
         ordered = [m for m in ordered if m in shown_methods(config)][:LINES] or ordered[:LINES]
@@ -44,16 +40,15 @@ def learning(config: Config, table: pd.DataFrame, experiment: str, folder: Path,
     terms = [t for t in LABELS if t in history and history[t].notna().any()]
     ordered = [m for m in ordered if m in set(history.get("method", ()))]
     if not terms:
-        return LeftOut("learning", f"{name}: no training history is there, so there are no learning curves.")
+        return [LeftOut("learning", f"{name}: no training history is there, so there are no learning curves.")]
     some = "" if len(ordered) < LINES else f" Shown are {len(ordered)} methods."
-    return Drawing(
-        "learning",
-        "Learning curves",
+    caption = (
         "Training losses by epoch, averaged over its batches: the mean over seeds and, shaded, their range. The "
-        f"penalties themselves are on no common scale, and not drawn.{some}",
-        f"{name}: {' and '.join(terms)} loss by epoch, a line for each method.",
-        partial(learning_figure, history, terms, {m: label(config, m) for m in ordered}, config),
+        f"penalties themselves are on no common scale, and not drawn.{some}"
     )
+    alt = f"{name}: {' and '.join(terms)} loss by epoch, a line for each method."
+    draw = partial(learning_figure, history, terms, {m: label(config, m) for m in ordered}, config)
+    return [Drawing("learning", "Learning curves", caption, alt, draw)]
 
 
 def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, str], config: Config) -> Figure:

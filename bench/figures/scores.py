@@ -42,23 +42,15 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     ordered = sorted(methods(config, table, experiment), key=lambda m: means.get(m, math.inf))
     ordered = [m for m in ordered if any(m in v and v[m].notna().any() for v in values.values())]
     published = {m: published_of(config, experiment, m, words()["question"]["reference"]) for m in shown}
-    return [
-        Drawing(
-            "scores",
-            "Scores of every seed",
-            f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval "
-            "(Student's t), where two seeds or more give one. An arrow and a number stand for what lies beyond the "
-            "scale; a dotted line for the value published for the reference, if there is one and the scale holds it.",
-            f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed.",
-            partial(
-                score_figure,
-                values,
-                {m: label(config, m) for m in ordered},
-                {m: look(config, m) for m in ordered},
-                published,
-            ),
-        )
-    ]
+    names, looks = {m: label(config, m) for m in ordered}, {m: look(config, m) for m in ordered}
+    caption = (
+        f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's "
+        "t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; a dotted "
+        "line for the value published for the reference, if there is one and the scale holds it."
+    )
+    alt = f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed."
+    draw = partial(score_figure, values, names, looks, published)
+    return [Drawing("scores", "Scores of every seed", caption, alt, draw)]
 
 
 def limits(values: pd.DataFrame) -> tuple[float, float]:

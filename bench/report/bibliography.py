@@ -86,15 +86,11 @@ def keys(config: Config) -> dict[str, list[str]]:
             if s is None:
                 continue
             with suppress(declarations.DataError):  # own data, which are not here
-                cited = declarations.declaration(s.dataset, config.data_root).cite
-                if cited:
+                if cited := declarations.declaration(s.dataset, config.data_root).cite:
                     found.setdefault(f"Data set {said(s.dataset)}", list(cited))
-            try:
-                cites = list(declaration(s.regularizer).cites)
-            except Unreadable:
-                cites = []
-            if cites:
-                found.setdefault(f"Regularizer {s.regularizer}", cites)
+            with suppress(Unreadable):
+                if cited := declaration(s.regularizer).cites:
+                    found.setdefault(f"Regularizer {s.regularizer}", list(cited))
             for evaluation in s.evaluations:
                 if evaluation in EVALUATIONS:
                     found.setdefault(f"Evaluation {evaluation}", list(EVALUATIONS[evaluation]))

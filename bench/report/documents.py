@@ -102,36 +102,38 @@ def table(of: Known, methods: str, experiments: str, metrics: str) -> str:
     if not found:
         raise KeyError(f"no number of {methods} in {experiments}")
     rows = [m for m in methods.split(",") if any(m in column for column in found.values())]
-    lines = [["", *found], ["---"] * (len(found) + 1)]
-    lines += [[short(of.config, m), *(column.get(m, "") for column in found.values())] for m in rows]
-    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return pipes(["", *found], [[short(of.config, m), *(c.get(m, "") for c in found.values())] for m in rows])
+
+
+def pipes(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
 
 
 def collapses(of: Known, methods: str, experiments: str, metric: str, plain: str, at: str) -> str:
     """Methods down, experiments across: seeds without a number, or one worse than the mean of `plain` in `at`."""
     sign = 1 if describe(metric).higher_is_better else -1
     bound = sign * answers.values_of(of.config, of.table, at, metric)[plain].mean()
-    columns = experiments.split(",")
-    lines = [["", *(title(of.config, e, "experiments") for e in columns)], ["---"] * (len(columns) + 1)]
+    columns, lines = experiments.split(","), []
     for method in methods.split(","):
         lines.append([short(of.config, method)])
         for e in columns:
             own = of.table[(of.table["experiment"] == e) & (of.table["method"] == method)]
             found = sign * answers.values_of(of.config, of.table, e, metric).get(method, pd.Series(dtype=float))
             lines[-1].append(f"{own['run'].nunique() - (found >= bound).sum()} of {own['run'].nunique()}")
-    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return pipes(["", *(title(of.config, e, "experiments") for e in columns)], lines)
 
 
 def paper(of: Known) -> str:
     """The published numbers that have a counterpart and a source that was read, beside ours."""
     against = against_published(of.config, summary(of.config, of.table))
-    lines = [["System", "Measure", "Published", "Ours", "Verdict"], ["---"] * 5]
+    lines = []
     for _, r in against[~against["verdict"].isin(["not run", "source not read"])].iterrows():
         pm = "" if pd.isna(r["published_pm"]) else f" ± {r['published_pm']:g}"
         ours = spread(r["ours"], r["sd_over_seeds"], describe(r["metric"]).digits)
         what = f"{describe(r['metric']).label}, {r['setting']}"
         lines.append([short(of.config, r["method"]), what, f"{r['published']:g}{pm}", ours, r["verdict"]])
-    return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return pipes(["System", "Measure", "Published", "Ours", "Verdict"], lines)
 
 
 def printed(of: Known, system: str, setting: str) -> str:

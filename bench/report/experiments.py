@@ -79,17 +79,10 @@ def protocol(config: Config, experiment: str) -> list[tuple[str, str]]:
 def cell(config: Config, rows: pd.DataFrame, experiment: str, method: str, path: str) -> dict:
     """The entry of a cell: its seeds, facts, settings and the commands that reproduce it."""
     runs = explain.runs_of(rows, experiment, method)
-    finished = int((runs["status"] == "ok").sum())
     seeds, facts = explain.seed_table(runs), explain.fact_table(runs)
     seeds.name, facts.name = f"seeds-{method}", f"facts-{method}"
-    return {
-        "method": method,
-        "known": method in config.methods,
-        "title": short(config, method),
-        "state": f"{finished} of {len(runs)} seeds finished",
-        "seeds": seeds,
-        "facts": facts,
-        "versions": explain.first(runs, "versions"),
-        "settings": explain.hyperparameters(config, experiment, method),
-        "commands": explain.commands(path, runs, experiment, method),
-    }
+    found = {"method": method, "known": method in config.methods, "title": short(config, method)}
+    found |= {"seeds": seeds, "facts": facts, "versions": explain.first(runs, "versions")}
+    found["state"] = f"{(runs['status'] == 'ok').sum()} of {len(runs)} seeds finished"
+    found["settings"] = explain.hyperparameters(config, experiment, method)
+    return found | {"commands": explain.commands(path, runs, experiment, method)}

@@ -15,7 +15,8 @@ def mathml(tex: str, display: bool = False) -> Markup:
         found = convert(tex.strip(), display="block" if display else "inline")
     except Exception:  # of many kinds, for TeX that the library does not know
         return Markup("<code>{}</code>").format(tex.strip())
-    return Markup(found)
+    # What is wider than the screen scrolls, and is reached by the keyboard.
+    return Markup(found.replace("<math ", '<math tabindex="0" ', 1) if display else found)
 
 
 def to_html(text: str) -> Markup:

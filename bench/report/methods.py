@@ -34,28 +34,15 @@ def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlin
     """All that the page of a method shows; a plug-in that cannot be read costs what only it could say."""
     used = used_by(config, method)
     regularizer = next(iter(used.values())).regularizer
-    found = {
-        "id": method,
-        "title": title(config, method),
-        "short": short(config, method),
-        "family": family(config, method),
-        "regularizer": regularizer,
-        "unreadable": "",
-        "doc": "",
-        "cites": [],
-    }
-    defaults: dict[str, str] = {}
+    defaults, said = {}, {"unreadable": "", "doc": "", "cites": []}
     try:
         declared = declaration(regularizer)
-        defaults = declared.defaults
-        found |= {"doc": to_html(declared.doc), "cites": list(declared.cites)}
+        defaults, said = declared.defaults, said | {"doc": to_html(declared.doc), "cites": list(declared.cites)}
     except Unreadable as error:
-        found["unreadable"] = str(error)
-    return found | {
-        "settings": _settings(defaults, used, method),
-        "numbers": _numbers(config, cells, known, method),
-        "failures": _failures(rows, method),
-    }
+        said["unreadable"] = str(error)
+    names = {"title": title(config, method), "short": short(config, method), "family": family(config, method)}
+    tables = {"settings": _settings(defaults, used, method), "numbers": _numbers(config, cells, known, method)}
+    return {"regularizer": regularizer, "failures": _failures(rows, method)} | said | names | tables
 
 
 def _settings(defaults: dict[str, str], used: dict[str, Settings], method: str) -> Table:

@@ -219,7 +219,7 @@ class Page:
         frame = tuning.ledger(self.config, self.rows)
         text = frame.to_csv(index=False, lineterminator="\n")
         whole_files.write(self.folder / "tables/tuning_ledger.csv", text)
-        return [f(self.config, frame) for f in (tuning.tuned_table, tuning.stability_table, tuning.ledger_table)]
+        return [f(self.config, frame) for f in (tuning.tuned_table, tuning.ledger_table)]
 
     def method(self, name: str) -> dict[str, Any]:
         """The page of a method."""

@@ -21,25 +21,18 @@ def time_to(target: float, points: dict[int, float], seconds: float) -> float:
     `points` are scores by epoch, the last epoch among them, and `seconds` is what all epochs took.
     """
     epochs = sorted(points)
-    x = np.array([0, *epochs], float) / epochs[-1] * seconds
-    y = [points[e] for e in epochs]
-    if y[0] >= target:
-        return float(x[1])
-    for i in range(1, len(y)):
-        if y[i] >= target:
-            return float(x[i] + (target - y[i - 1]) / (y[i] - y[i - 1]) * (x[i + 1] - x[i]))
-    return math.nan
+    at = [e / epochs[-1] * seconds for e in epochs]
+    i = next((i for i, e in enumerate(epochs) if points[e] >= target), None)
+    if i is None:
+        return math.nan
+    return at[0] if i == 0 else float(np.interp(target, [points[e] for e in epochs[i - 1 : i + 1]], at[i - 1 : i + 1]))
 
 
 def milestones(rows: pd.DataFrame, epochs: int) -> dict[int, float]:
     """The validation scores of a run by epoch, the last one included."""
-    found = {}
-    for _, row in rows.iterrows():
-        if match := re.fullmatch(rf"{SCORE}_epoch(\d+)", str(row["metric"])):
-            found[int(match[1])] = row["value"]
-        elif row["metric"] == SCORE:
-            found[epochs] = row["value"]
-    return found
+    scores = dict(zip(rows["metric"].astype(str), rows["value"], strict=True))
+    found = {int(m[1]): v for name, v in scores.items() if (m := re.fullmatch(rf"{SCORE}_epoch(\d+)", name))}
+    return found | ({epochs: scores[SCORE]} if SCORE in scores else {})
 
 
 def step_cost(config: Config, rows: pd.DataFrame, experiment: str) -> pd.DataFrame:
@@ -75,10 +68,8 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
         next((m for m in np.atleast_1d(side) if m in validation), None) for side in (q["challenger"], q["reference"])
     ]
     target = validation[sides].mean().min() if all(sides) else math.nan
-    seconds, steps = (
-        runs.pivot_table(index="seed", columns="method", values="seconds"),
-        step_cost(config, rows, experiment),
-    )
+    seconds = runs.pivot_table(index="seed", columns="method", values="seconds")
+    steps = step_cost(config, rows, experiment)
     found = []
     for method in methods(config, rows, experiment):
         if method not in seconds or not (s := settings(config, experiment, method)):

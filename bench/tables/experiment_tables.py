@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.config import reading
 from bench.config.schema import Config
-from bench.tables.answers import headline, references
+from bench.tables.answers import headline, measure, references, verdict
 from bench.tables.formats import DASH, Entry, Table, anchor, entry, number, spread, table
 from bench.tables.metric_names import Metric, order
 from bench.tables.metric_names import metric as describe
@@ -189,28 +189,24 @@ def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
 
 def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Table:
     """Every method against the reference on an experiment's headline, with the seeds it would take."""
-    q, found = words()["question"], []
-    metric = headline(cells, experiment)
+    metric, found = headline(cells, experiment), []
     m, values = describe(metric or ""), scores(rows, experiment, metric or "")
-    reference = references(q["reference"], values, bool(m.higher_is_better)) if metric else None
-    compared = {
-        method: compare(values[method], values[reference], bool(m.higher_is_better))
-        for method in methods(config, rows, experiment)
-        if reference and method in values and method in config.methods and method != reference
-        if len(values[[method, reference]].dropna())
-    }
-    adjusted = holm([c.p for c in compared.values()]) if compared else ()
-    for (method, c), p in zip(compared.items(), adjusted, strict=True):
-        ends = f"{number(c.low, m.digits, sign=True)} to {number(c.high, m.digits, sign=True)}"
+    reference = references(words()["question"]["reference"], values, bool(m.higher_is_better)) if metric else None
+    held = measure(experiment, metric or "", reference or "")
+    own = [x for x in methods(config, rows, experiment) if x in config.methods and x != reference]
+    compared = {x: v for x in own if reference and (v := verdict(rows, held, values, x)) and v.seeds}
+    adjusted = holm([v.p for v in compared.values()]) if compared else ()
+    for (method, v), p in zip(compared.items(), adjusted, strict=True):
+        difference, low, high = (number(x, m.digits, sign=True) for x in v[:3])
         found.append(
             [
                 Entry(short(config, method), href=f"#{anchor(experiment, method)}"),
-                Entry(number(c.difference, m.digits, sign=True), value=c.difference),
-                ends if math.isfinite(c.low) else entry(None),
-                word(c, m.margin),
+                Entry(difference, value=v.difference),
+                f"{low} to {high}" if math.isfinite(v.low) else entry(None),
+                v.word,
                 Entry(number(p, 3), value=float(p)) if not math.isnan(p) else entry(None),
-                entry(c.pairs),
-                Entry(f"{c.seeds:,}", value=c.seeds) if c.seeds else entry(None),
+                entry(v.seeds),
+                Entry(f"{v.seeds_needed:,}", value=v.seeds_needed) if v.seeds_needed else entry(None),
             ]
         )
     against = short(config, reference) if reference else ""

@@ -54,12 +54,6 @@ class Table:
         self.notes[mark] = text
         return mark
 
-    def without_empty_columns(self) -> "Table":
-        """The same table without the columns that hold nothing."""
-        keep = [i for i in range(len(self.head)) if any(row[i].text for row in self.rows)]
-        rows = [[row[i] for i in keep] for row in self.rows]
-        return Table(self.name, self.caption, [self.head[i] for i in keep], rows, self.notes)
-
 
 def anchor(experiment: str, method: str) -> str:
     """The place in the report that tells all of a cell."""

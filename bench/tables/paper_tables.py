@@ -68,29 +68,23 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
         heads += [f"{_column(config, *key)}: ours"] if key else []
         heads += [f"{_dataset(column[0])}, {_setting(column[1])}: published"] if column else []
     table = Table(name, caption, ["System", *heads, "Verdict"])
-
-    def row(method: str, named: str, verdicts: list[str], values: dict) -> list[Entry]:
-        found = [Entry(named)]
-        for key, column in beside:
-            found += [_ours(table, own, key[0], method, key[1])] if key else []
-            found += [_published(table, values.get(column))] if column else []
-        return [*found, Entry(_word(verdicts))]
-
-    systems = {}
-    for system, group in mine.groupby("system", sort=False):
-        method = next((m for m in group["method"] if m), "")
-        said = against[(against["system"] == system) & against["table"].isin(group["table"])]["verdict"]
-        values = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
-        systems[method or f" {system}"] = row(method, system, list(said), values)
-
-    def named(method: str) -> str:
-        return f"{short(config, method)} ({'ours' if method in config.methods else 'control'})"
-
     run = own.loc[own["seeds_finished"] > 0, "method"].drop_duplicates()
     run = sorted(run, key=lambda m: (m not in config.methods, FAMILIES.index(family(config, m))))
+    named = {m: f"{short(config, m)} ({'ours' if m in config.methods else 'control'})" for m in run}
+    printed: dict[str, pd.DataFrame] = {}
+    for system, group in mine.groupby("system", sort=False):
+        method = next((m for m in group["method"] if m), system)
+        printed[method], named[method] = group, system
     # Ours come first, so that a narrow screen shows them; the other systems follow in the paper's order.
-    table.rows = [systems.pop(m, None) or row(m, named(m), [], {}) for m in run]
-    table.rows += systems.values()
+    for method in dict.fromkeys([*run, *printed]):
+        group = printed.get(method, mine[:0])
+        values = {(r["dataset"], r["setting"]): r for _, r in group.iterrows()}
+        row = [Entry(named[method])]
+        for key, column in beside:
+            row += [_ours(table, own, key[0], method, key[1])] if key else []
+            row += [_published(table, values.get(column))] if column else []
+        said = against[(against["system"] == named[method]) & against["table"].isin(group["table"])]["verdict"]
+        table.rows.append([*row, Entry(_word(list(said)))])
     return table
 
 

@@ -15,6 +15,10 @@ from bench.tables.tidy_table import settings
 CONFIG = SHARE / "config"
 UNREAD = "memory, unverified"  # the provenance of a number that no verdict and no table of the paper may rest on
 
+KEPT = ["table", "system", "dataset", "setting", "method", "provenance", "source"]  # of a published number
+BLANK = {"experiment": "", "mean": math.nan, "sd_over_seeds": math.nan, "low": math.nan, "high": math.nan,
+         "seeds_finished": 0, "seeds": 0, "older": 0, "note": ""}  # of a cell of ours  # fmt: skip
+
 
 @cache
 def published() -> pd.DataFrame:
@@ -39,9 +43,9 @@ def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
     for _, p in published().iterrows():
         if not p["method"]:
             continue
-        cell, value, m = _counterpart(config, cells, p), float(p["value"]), describe(p["our_metric"])
-        ran = cell is not None and cell["seeds_finished"] > 0
-        interval = (cell["low"], cell["high"]) if ran and math.isfinite(cell["low"]) else None
+        cell, m = _counterpart(config, cells, p), describe(p["our_metric"])
+        ours = BLANK if cell is None else dict(cell[list(BLANK)])
+        ran = ours["seeds_finished"] > 0
         if not ran:
             said = "not run"
         elif p["provenance"] == UNREAD:
@@ -49,33 +53,11 @@ def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
         elif config.preset != "paper":
             said = "protocol differs"
         else:
-            said = verdict(interval, value, p["plusminus"], m.margin, m.higher_is_better is not False)
-        ours = cell if cell is not None else {}
-        rows.append(
-            {
-                "table": p["table"],
-                "system": p["system"],
-                "dataset": p["dataset"],
-                "setting": p["setting"],
-                "metric": p["our_metric"],
-                "published": value,
-                "published_pm": p["plusminus"],
-                "experiment": ours.get("experiment", ""),
-                "method": p["method"],
-                "ours": cell["mean"] if ran else math.nan,
-                "sd_over_seeds": ours.get("sd_over_seeds", math.nan),
-                "low": interval[0] if interval else math.nan,
-                "high": interval[1] if interval else math.nan,
-                "seeds_finished": int(ours.get("seeds_finished", 0)),
-                "seeds": int(ours.get("seeds", 0)),
-                "older": int(ours.get("older", 0)),
-                "verdict": said,
-                "note": ours.get("note", ""),
-                "provenance": p["provenance"],
-                "source": p["source"],
-            }
-        )
-    return pd.DataFrame(rows)
+            interval = (ours["low"], ours["high"]) if math.isfinite(ours["low"]) else None
+            said = verdict(interval, float(p["value"]), p["plusminus"], m.margin, m.higher_is_better is not False)
+        known = {"metric": p["our_metric"], "published": float(p["value"]), "published_pm": p["plusminus"]}
+        rows.append({**p[KEPT], **known, **ours, "verdict": said})
+    return pd.DataFrame(rows).rename(columns={"mean": "ours"})
 
 
 def published_of(config: Config, experiment: str, metric: str, method: str) -> float | None:

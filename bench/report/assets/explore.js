@@ -33,6 +33,11 @@ const address = () => {
   if (boxes().some(b => !b.checked)) said.set("families", boxes().filter(b => b.checked).map(b => b.value).join(","));
   history.replaceState(null, "", `#${said}`);
 };
+// A chart is an image to a screen reader; the table below it is for the keyboard.
+const quiet = place => {
+  for (const link of place.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
+  for (const svg of place.querySelectorAll("svg")) svg.setAttribute("aria-hidden", "true");
+};
 // The ends of a scale that most methods share, as in the figures: one that failed does not flatten the others.
 const ends = (points, means) => {
   const sorted = [...means.values()].sort(d3.ascending), low = d3.quantile(sorted, .25), high = d3.quantile(sorted, .75), reach = 2 * (high - low);
@@ -70,7 +75,7 @@ const draw = () => {
     style: { background: "transparent", fontSize: "12px" }, color: { type: "identity" }, symbol: { type: "identity" },
     x: seconds ? { type: "log", label: "training time of a run (s)", labelAnchor: "center", labelArrow: "none", tickFormat: "~g", ticks: 6 } : name, y: seconds ? name : { label: null, domain: order }, marks,
   }) : "No method of these families has this number.");
-  for (const link of chart.querySelectorAll("a")) link.setAttribute("tabindex", "-1"); // the table below is for the keyboard
+  quiet(chart);
   chart.setAttribute("aria-label", `${experiment.title}: ${label} of ${order.length} methods, ${points.length} seeds`);
   const far = beyond.map(m => DATA.methods[m].short);
   about.textContent = (far.length ? `Beyond the scale, drawn at its edge: ${far.join(", ")}; their seeds are left out. ` : "") + `${points.length} runs of ${order.length} methods.`;
@@ -100,6 +105,7 @@ const profiles = () => {
       Plot.text(names, { x: "gain", y: "share", text: "short", fill: p => color(p.family), textAnchor: "start", dx: 6, stroke: "var(--paper)", strokeWidth: 4 }),
       Plot.tip(points, Plot.pointer({ x: "gain", y: "share", title: p => `${p.short}: ${d3.format(".0%")(p.share)} of runs gain more than ${p.gain}`, fill: "var(--paper)" }))],
   }));
+  quiet(place);
 };
 form.addEventListener("change", event => { if (event.target.name === "experiment") measures(); draw(); address(); });
 form.addEventListener("submit", event => event.preventDefault());
