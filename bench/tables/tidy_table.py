@@ -137,7 +137,7 @@ def _finished(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
     return runs[runs["seconds"].notna()]
 
 
-def failure(run: pd.Series) -> str:
+def failure(run: pd.Series | dict) -> str:
     """Why a run has no number: 'diverged at epoch 4: a loss is not finite'."""
     if run["status"] == "missing":
         return "not run"
