@@ -191,7 +191,7 @@ KEYS = [
             ("cells", InExperiment),
             ("trials", Trial),
         )
-        for name in model.model_fields.keys() - Settings.model_fields.keys()
+        for name in sorted(model.model_fields.keys() - Settings.model_fields.keys())
     ),
 ]
 
