@@ -82,7 +82,7 @@ experiments:
 def test_a_config_of_ones_own_arrays_gives_every_number_and_picture(tmp_path, monkeypatch, name, kind):
     hasty = {"temperatures": 3, "chains": 2}
     of_model = likelihood.Annealing
-    monkeypatch.setattr(likelihood, "Annealing", lambda model, **own: of_model(model, **own | hasty))
+    monkeypatch.setattr(likelihood, "Annealing", lambda *given, **own: of_model(given[0], **own | hasty))
     images = ARRAYS[kind]()
     np.savez(tmp_path / "own.npz", images=images, labels=digits_of(90, 5))
     config = extended(tmp_path, OWN.format(folder=tmp_path, name=name))
