@@ -1,7 +1,4 @@
-"""The question of the suite, answered by one rule: methods × measures, each the difference to a reference.
-
-What is asked, measured and shown stands in config/report.yaml; every sentence here follows from the numbers.
-"""
+"""The question that config/report.yaml asks, answered by one rule: methods × measures, each against a reference."""
 
 import math
 from textwrap import fill
@@ -20,10 +17,7 @@ from bench.tables.words import several, words
 
 
 class Measure(NamedTuple):
-    """A column of the picture, held against `reference`. The answer rests on it if it `counts`.
-
-    `margin` is the smallest difference that matters, in its unit.
-    """
+    """A column of the picture: `margin` is the smallest difference that matters; the answer rests on what `counts`."""
 
     experiment: str
     metric: str
