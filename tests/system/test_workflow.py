@@ -1,5 +1,6 @@
 """Snakemake, in a copy of the repository: what it runs, and above all what it does not run again."""
 
+import json
 import os
 import subprocess
 
@@ -29,9 +30,14 @@ def done(tmp_path_factory):
     return copy
 
 
+def finished(copy):
+    """The runs of the packed set whose record says that they came to an end."""
+    lines = (copy.folder / "results/tiny/runs.jsonl").read_text().splitlines()
+    return sum("record" in run and run["record"]["status"] == "ok" for run in map(json.loads, lines))
+
+
 def test_the_tidy_table_holds_every_run(done):
-    text = (done.folder / "results/tiny/metrics.csv").read_text()
-    assert text.count(",ok,") == 4
+    assert finished(done) == 4
 
 
 def test_a_second_run_has_nothing_to_do(done):
@@ -58,38 +64,17 @@ def test_a_clone_with_its_results_has_nothing_to_do_and_a_new_regularizer_trains
     # A checkout's file times are those of the clone, in any order.
     for i, path in enumerate(sorted(clone.folder.rglob("*"), reverse=True)):
         os.utime(path, (1e9 + i, 1e9 + i))
-    assert "Nothing to be done" in clone.snakemake("--dry-run")
+    clone.run("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "1")
+    assert not list(clone.folder.glob("results/**/*.safetensors"))
 
     clone.write("regularizers/fresh.py", FRESH)
     clone.edit("config/tiny.yaml", "methods:\n", "methods:\n  fresh: {regularizer: fresh}\n")
     clone.edit("config/tiny.yaml", "[ae, mmd]", "[ae, mmd, fresh]")
-    clone.snakemake("--cores", "1")
-    table = (clone.folder / "results/tiny/metrics.csv").read_text()
-    assert table.count(",ok,") == 6
+    clone.run("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "1")
+    assert finished(clone) == 6
     trained = {str(p.relative_to(clone.folder)) for p in clone.folder.glob("results/**/model.safetensors")}
     assert len(trained) == 2
     assert all("/fresh-" in path for path in trained)
-
-
-def test_the_table_asked_for_by_name_is_made_again_when_its_program_changed(done):
-    command = ("snakemake", "results/tiny/metrics.csv", "--dry-run", "--nocolor", "--configfile", "config/tiny.yaml")
-    assert "Nothing to be done" in done.run(*command)
-    source = (done.folder / "bench/records/collect.py").read_text()
-    done.write("bench/records/collect.py", f"{source}\nEDITED = True\n")
-    output = done.run(*command)
-    done.write("bench/records/collect.py", source)
-    assert "rule collect:" in output
-    assert "train likelihood" not in output
-
-
-def test_a_run_deleted_by_hand_is_planned_again(done):
-    [folder] = (done.folder / "results/tiny/runs/likelihood").glob("ae-*")
-    record = (folder / "seed1/record.json").read_bytes()
-    (folder / "seed1/record.json").unlink()
-    output = done.snakemake("--dry-run")
-    (folder / "seed1/record.json").write_bytes(record)
-    assert "train likelihood" in output
-    assert "evaluate likelihood" in output
 
 
 def test_a_mistake_in_the_config_is_one_line_and_no_traceback(done):
