@@ -54,7 +54,7 @@ def _one_of(kind: str) -> Any:
 
 
 def _data_set(spec: Any) -> Spec:
-    if not isinstance(spec, str | dict):
+    if not isinstance(spec, str | dict) or not all(isinstance(key, str) for key in spec):
         raise ValueError(f"expected a name, or {{name: options}}. Valid: {', '.join(plugins.names('datasets'))}")
     if name_of(spec) not in plugins.names("datasets"):
         raise ValueError(unknown(name_of(spec), plugins.names("datasets")))
