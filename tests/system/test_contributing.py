@@ -17,7 +17,7 @@ FORMULA = """\
         n = len(codes)
         across = torch.cdist(codes, y).mean()
         within = (torch.cdist(codes, codes).sum() + torch.cdist(y, y).sum()) / (n * (n - 1))
-        return self.strength * (2 * across - within) / rms(self.prior).mean()
+        return self.strength * (2 * across - within) / rms(self.prior)
 """
 
 
