@@ -1,5 +1,6 @@
-"""Timing side by side, peak memory, and what machine the numbers come from."""
+"""What every measurement shares: options, timing side by side, a table, and what machine the numbers come from."""
 
+import argparse
 import json
 import platform
 import statistics
@@ -8,62 +9,60 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+import pandas as pd
 import torch
 
-STATUS = Path("/proc/self/status")
+Job = Callable[[int], float]  # does so many steps, and returns the mean of their seconds
+
+
+def options(name: str, about: str) -> argparse.ArgumentParser:
+    """The options that every measurement has."""
+    parser = argparse.ArgumentParser(prog=f"latentbench perf {name}", description=about.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each side, whose median counts")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    return parser
 
 
 def machine() -> dict[str, str | int]:
     """The machine and the versions that a measurement depends on."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
         "processor": models[0] if models else platform.processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
-        "clock": clock().__name__,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "pykeops", "geomloss", "numpy")},
     }
 
 
-def clock() -> Callable[[], float]:
+def now() -> float:
     """Processor time where one thread does all the work, so that other programs cost nothing; else wall time."""
-    alone = torch.get_num_threads() == 1 and not torch.cuda.is_available()
-    return time.process_time if alone else time.perf_counter
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
-def median_seconds(jobs: dict[str, Callable], least: float = 0.5, repeats: int = 5) -> dict[str, float]:
-    """The median time of each job, by `clock`. They take turns, so that other load meets all of them.
+def repeated(call: Callable[[], object]) -> Job:
+    """A job of calls of a function, after one more that fills the caches."""
 
-    At least `repeats` rounds (fewer if a round takes over ten times `least`) and `least` seconds;
-    jobs should have run once before. Of what takes less than `least`, the second of two calls is timed:
-    a job of milliseconds would pay for the memory and the caches that the one before it used.
-    """
-    times: dict[str, list[float]] = {name: [] for name in jobs}
-    start, rounds = now(), 0
-    while True:
-        for name, job in jobs.items():
-            first = _seconds(job)
-            times[name].append(_seconds(job) if first < least else first)
-        rounds += 1
-        spent = now() - start
-        if spent > 10 * least or (rounds >= repeats and spent > least):
-            return {name: statistics.median(t) for name, t in times.items()}
+    def job(steps: int) -> float:
+        torch.use_deterministic_algorithms(False)
+        call()
+        start = now()
+        for _ in range(steps):
+            call()
+        return (now() - start) / steps
+
+    return job
 
 
-def _seconds(job: Callable) -> float:
-    start = now()
-    job()
-    return now() - start
-
-
-def turns(jobs: dict[str, Callable[[int], float]], steps: int, rounds: int) -> dict[str, float]:
-    """The median seconds of a step of each job, over `rounds` turns: a job runs that many steps and returns their mean.
-
-    The jobs time themselves, by `clock`, so that one may be another process.
-    """
+def turns(jobs: dict[str, Job], steps: int, rounds: int) -> dict[str, float]:
+    """The median seconds of a step of each job. They take turns, so that other load meets all of them."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
         for name, job in jobs.items():
@@ -71,34 +70,10 @@ def turns(jobs: dict[str, Callable[[int], float]], steps: int, rounds: int) -> d
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def now() -> float:
-    """What `clock` says once all that was asked of a GPU is done."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return clock()()
-
-
-def peak_megabytes(job: Callable) -> float | None:
-    """The memory of this process at its highest during the job, above that before it; None where unknown.
-
-    Memory that the allocator kept from before counts as used before, so the figure is a lower bound.
-    """
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the high-water mark
-    except OSError:
-        return None
-
-    def read(field):
-        [line] = [line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(field)]
-        return int(line.split()[1]) / 1024
-
-    before = read("VmRSS")
-    job()
-    return read("VmHWM") - before
-
-
-def write(path: str | None, rows: list[dict], about: str) -> None:
-    """Rows and machine as JSON, if a path is given; `about`, whose first line is the title, says what was measured."""
+def report(rows: list[dict], about: str, path: Path | None) -> None:
+    """Print machine and rows; write them as JSON too, if a path is given."""
+    print(" | ".join(f"{k} {v}" for k, v in machine().items()))
+    print(pd.DataFrame(rows).to_string(index=False, na_rep="", float_format="{:.4g}".format))
     if path:
         content = {"title": about.splitlines()[0], "machine": machine(), "rows": rows}
-        Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

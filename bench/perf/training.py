@@ -1,106 +1,217 @@
-"""Training steps of the real loop beside their matrix products, a bare loop, and pythae's trainers.
+"""Training steps of the real loop beside their matrix products and a bare loop.
 
-latentbench perf training [--methods ae vae aae mmd] [--batches 100 256] [--precisions float32 bfloat16]
-                              [--networks mnist digits] [--rounds 10] [--steps 5] [--threads 1]
-                              [--pythae PYTHON] [--json FILE]
+latentbench perf training [--config config/mnist.yaml] [--methods ae vae aae mmd] [--batches 100 256]
+                          [--precisions float32 bfloat16] [--steps 5] [--rounds 10] [--threads 1] [--json FILE]
 
-A step is one of `bench.train.loop` on random images. "products" is the share of its time that the
-same matrix products take alone: those that the step calls, recorded and run again. "bare" and
-"pythae" are their times in ours, above 1 where ours is faster: the same arithmetic written
-down plainly, and pythae's trainer, either with Adam as it comes and as one fused kernel. PYTHON
-is the interpreter of an environment that has pythae, which has no bfloat16 on a CPU: its
-float32 step is what ours is compared with in either precision. All take turns. A method with a
-schedule, such as aae/joint, is the method in that schedule: that of pythae, which encodes once.
+A step is one of `bench.train.loop` on random images. "products" is the share of its time that the same matrix
+products take alone: those that the step calls, recorded and run again. "bare" is the time of the bare loop in ours,
+above 1 where ours is faster: the same arithmetic written down plainly. A method with a schedule, such as aae/joint, is
+the method in that schedule.
 """
 
-import argparse
+import contextlib
+from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+from torch.optim import Adam
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.config import reading
+from bench.config.runs import Run
 from bench.config.schema import Settings
-from bench.data.datasets import Dataset
-from bench.perf.rival import MODELS, Pythae
-from bench.perf.steps import BareSteps, RealSteps, images, products
-from bench.perf.timing import machine, turns, write
+from bench.data.datasets import Dataset, Split
+from bench.data.declarations import declaration
+from bench.perf.timing import now, options, repeated, report, turns
+from bench.train.autoencoder import prior_of
+from bench.train.loop import Stopped, Training
+from regularizers import Point, load
 
-METHODS = ("ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein")
-# The network's config, how many images an epoch has, and the factor for `steps`. Twelve batches are an epoch of
-# digits, whose beginning and end cost as much as steps do: turns of many epochs hold their share.
-NETWORKS = {"mnist": ("config/mnist.yaml", 50_000, 1), "digits": ("config/full.yaml", 1198, 24)}
-EXPERIMENT = "likelihood"
-
-
-def rivals(settings: Settings, dataset: Dataset, pythae: Pythae | None) -> dict:
-    """Jobs for `timing.turns` by the name of their column."""
-    found = {
-        "bare": BareSteps(settings, dataset, fused=False).turn,
-        "bare, fused Adam": BareSteps(settings, dataset, fused=True).turn,
-    }
-    model = MODELS.get(settings.regularizer)
-    if pythae and model:
-        [latent] = settings.latents.values()
-        options = {"model": model, "images": len(dataset.train.x), "pixels": dataset.pixels, "dim": latent.dim}
-        options |= {"width": settings.width, "depth": settings.depth, "batch": settings.batch_size}
-        options |= {"discriminator": settings.hyperparameters.get("width", 1000)}
-        found["pythae"] = pythae.job("plain", "trainer", fused=False, **options)
-        found["pythae, fused Adam"] = pythae.job("fused", "trainer", fused=True, **options)
-    return found
+METHODS = ["ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein"]
+IMAGES = 50_000
+aten = torch.ops.aten
+PRODUCTS = {
+    aten.mm.default: aten.mm.out,
+    aten.addmm.default: aten.addmm.out,
+    aten.bmm.default: aten.bmm.out,
+    aten.baddbmm.default: aten.baddbmm.out,
+}
 
 
-def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int, pythae: Pythae | None) -> dict:
+def images(name: str, n: int) -> Dataset:
+    """A data set of the shape of `name`, with `n` random training images that are mostly black, like digits."""
+    source = declaration(name)
+    x = (torch.rand(n, source.pixels) * 5 - 4).clamp(min=0)
+    split = Split(x, torch.randint(source.classes, (n,)))
+    few = Split(x[:10], split.y[:10])
+    zeros, ones = torch.zeros(source.pixels), torch.ones(source.pixels)
+    return Dataset(name, source.shape, source.classes, split, few, "synthetic", (), zeros, ones, few)
+
+
+class RealSteps:
+    """Steps of the loop, as a run takes them. What an epoch costs beside its steps is timed where one ends."""
+
+    def __init__(self, settings: Settings, dataset: Dataset):
+        self.training = Training(Run("perf", "method", 0, settings), dataset)
+
+    def turn(self, steps: int) -> float:
+        """Seconds of one step: the mean of `steps` from the end of one step to that of the next."""
+        torch.use_deterministic_algorithms(self.training.settings.deterministic)
+        stamps: list[float] = []
+        with contextlib.suppress(Stopped):
+            while True:
+                self.training.run_epoch(lambda _: stamps.append(now()), lambda: len(stamps) > steps)
+        return (stamps[steps] - stamps[0]) / steps
+
+
+def layers(*widths: int) -> nn.Sequential:
+    """Linear layers with rectified units after each."""
+    return nn.Sequential(*(m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU())))
+
+
+class BareSteps:
+    """The same arithmetic as a researcher would write it down: plain modules and Adam, nothing checked or recorded.
+
+    For settings with one continuous latent; the penalty is the method's own.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset):
+        s, (latent,) = settings, settings.latents.values()
+        self.settings, self.x = s, dataset.train.x[:]
+        hidden = [s.width] * s.depth
+        self.encoder = layers(dataset.pixels, *hidden)
+        self.mean, self.log_std = nn.Linear(s.width, latent.dim), nn.Linear(s.width, latent.dim)
+        self.decoder = nn.Sequential(layers(latent.dim, *hidden), nn.Linear(s.width, dataset.pixels), nn.Sigmoid())
+        self.regularizer = load(s.regularizer)(prior_of(latent), **s.hyperparameters)
+        parts = [self.encoder, self.mean, self.decoder, *([self.log_std] if s.encoder == "gaussian" else [])]
+        parameters = [p for part in parts for p in part.parameters()]
+        self.adam, self.second = Adam(parameters, fused=True), Adam(parameters, fused=True)
+        own = list(self.regularizer.parameters())
+        self.inner = Adam(own, fused=True) if own else None
+        self.batches: Iterator[Tensor] = iter(())
+
+    def autocast(self) -> torch.autocast:
+        """Of the wide layers, as in the real model."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16")
+
+    def encode(self, x: Tensor) -> tuple[Tensor, torch.distributions.Distribution]:
+        """Codes and their posterior."""
+        with self.autocast():
+            features = self.encoder(x)
+        features = features.float()
+        mean = self.mean(features)
+        if self.settings.encoder != "gaussian":
+            return mean, Point(mean)
+        posterior = Independent(Normal(mean, self.log_std(features).exp(), validate_args=False), 1)
+        return posterior.rsample(), posterior
+
+    def reconstruction(self, x: Tensor, codes: Tensor) -> Tensor:
+        """Half the squared error of an image."""
+        with self.autocast():
+            decoded = self.decoder(codes)
+        return 0.5 * (decoded.float() - x).square().sum(1).mean()
+
+    def penalty(self, codes: Tensor, posterior: torch.distributions.Distribution) -> Tensor:
+        """The regularizer's, after its own updates."""
+        for _ in range(self.regularizer.inner_steps):
+            self.inner.zero_grad()
+            self.regularizer.requires_grad_(True)
+            self.regularizer.inner_loss(codes.detach()).backward()
+            self.inner.step()
+        self.regularizer.requires_grad_(False)
+        return self.settings.weight * self.regularizer(codes, posterior)
+
+    def step(self) -> None:
+        """One batch."""
+        index = next(self.batches, None)
+        if index is None:
+            self.batches = iter(torch.randperm(len(self.x)).split(self.settings.batch_size))
+            index = next(self.batches)
+        x = self.x[index]
+        codes, posterior = self.encode(x)
+        loss = self.reconstruction(x, codes)
+        joint = self.settings.schedule == "joint"
+        if joint and "regularization" in self.settings.terms:
+            loss = loss + self.penalty(codes, posterior)
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        if not joint:
+            penalty = self.penalty(*self.encode(x))
+            self.second.zero_grad()
+            penalty.backward()
+            self.second.step()
+
+
+class Products(TorchDispatchMode):
+    """The matrix products of what runs within, forwards and backwards, to be run again without anything else.
+
+    Products inside other operators, such as `cdist`, are not seen.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.calls: list[tuple] = []
+        self.flop = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if func in PRODUCTS:
+            self.flop += 2 * out.numel() * args[-1].shape[-2]
+            self.calls.append((PRODUCTS[func], args, torch.empty_like(out), kwargs or {}))
+        return out
+
+    @torch.no_grad
+    def run(self) -> None:
+        """All of them once, into memory that is there."""
+        for product, operands, out, named in self.calls:
+            product(*operands, out=out, **named)
+
+
+def products(real: RealSteps) -> Products:
+    """Those of one step of the real loop."""
+    recorded, done = Products(), []
+    with contextlib.suppress(Stopped), recorded:
+        real.training.run_epoch(done.append, lambda: bool(done))
+    return recorded
+
+
+def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int) -> dict:
     """The row of one method, batch size and precision."""
     real = RealSteps(settings, dataset)
     real.turn(2)
     recorded = products(real)
-    jobs = {"ours": real.turn, "products": recorded.turn} | rivals(settings, dataset, pythae)
+    bare = BareSteps(settings, dataset)
+    jobs = {"ours": real.turn, "products": repeated(recorded.run), "bare": repeated(bare.step)}
     turns(jobs, 1, 1)
     times = turns(jobs, steps, rounds)
-    ours = times.pop("ours")
-    row = {"ms": 1e3 * ours, "images/s": settings.batch_size / ours}
-    row |= {"products": times["products"] / ours, "GFLOP/s": 1e-9 * recorded.flop / times.pop("products")}
-    return row | {name: seconds / ours for name, seconds in times.items()}
+    ours = times["ours"]
+    row = {"ms": 1e3 * ours, "images/s": settings.batch_size / ours, "products": times["products"] / ours}
+    return row | {"GFLOP/s": 1e-9 * recorded.flop / times["products"], "bare": times["bare"] / ours}
 
 
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
-    parser = argparse.ArgumentParser(prog="latentbench perf training", description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), help="methods of the configs")
-    parser.add_argument("--batches", type=int, nargs="+", default=[100, 256], help="of the MNIST network")
-    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"], help="of the MNIST network")
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--rounds", type=int, default=10)
+    parser = options("training", __doc__)
+    parser.add_argument("--config", default="config/mnist.yaml", help="whose experiment `likelihood` has the methods")
+    parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--batches", type=int, nargs="+", default=[100, 256])
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--steps", type=int, default=5, help="of a turn")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--pythae", metavar="PYTHON", help="interpreter of an environment that has pythae")
-    parser.add_argument("--json", help="write the rows here")
     a = parser.parse_args(arguments)
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
-    print(" | ".join(f"{k} {v}" for k, v in machine().items()))
-    pythae = Pythae(a.pythae) if a.pythae else None
-    if pythae:
-        print(" | ".join(f"{k} {v}" for k, v in pythae.versions.items()))
-    columns = ["ms", "images/s", "products", "GFLOP/s", "bare", "bare, fused Adam"]
-    columns += ["pythae", "pythae, fused Adam"] if pythae else []
-    print(f"{'network':9}{'batch':>6} {'precision':10}{'method':20}" + "".join(f"{c:>{len(c) + 3}}" for c in columns))
-    rows = []
-    for network in a.networks:
-        file, n, factor = NETWORKS[network]
-        config, dataset = reading.load(file), images(network, n)
-        paper = network == "mnist"
-        for batch in a.batches if paper else [100]:
-            for precision in a.precisions if paper else ["float32"]:
-                for method in a.methods:
-                    name, _, schedule = method.partition("/")
-                    settings = reading.settings(config, EXPERIMENT, name)
-                    changes = {"batch_size": batch, "precision": precision, "epochs": 1}
-                    changes |= {"schedule": schedule} if schedule else {}
-                    settings = Settings.model_validate(settings.model_dump() | changes)
-                    row = cell(settings, dataset, factor * a.steps, a.rounds, pythae)
-                    rows.append({"network": network, "batch": batch, "precision": precision, "method": method, **row})
-                    line = "".join(f"{row[c]:{len(c) + 3}.4g}" if c in row else " " * (len(c) + 3) for c in columns)
-                    print(f"{network:9}{batch:6} {precision:10}{method:20}{line}", flush=True)
-                    write(a.json, rows, __doc__)
-    if pythae:
-        pythae.close()
+    config, rows = reading.load(a.config), []
+    for batch in a.batches:
+        for precision in a.precisions:
+            for method in a.methods:
+                name, _, schedule = method.partition("/")
+                settings = reading.settings(config, "likelihood", name)
+                changes = {"batch_size": batch, "precision": precision, "epochs": 1}
+                changes |= {"schedule": schedule} if schedule else {}
+                settings = Settings.model_validate(settings.model_dump() | changes)
+                row = cell(settings, images(settings.dataset, IMAGES), a.steps, a.rounds)
+                rows.append({"batch": batch, "precision": precision, "method": method, **row})
+    report(rows, __doc__, a.json)

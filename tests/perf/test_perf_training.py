@@ -1,18 +1,15 @@
 """The measurement of training steps: what it counts as products, and that both loops do the same work."""
 
 import json
-import os
-import sys
 
 import pytest
 import torch
 
 from bench.__main__ import main
 from bench.config import reading
-from bench.perf import subcommands
-from bench.perf.rival import MODELS, Pythae
-from bench.perf.steps import BareSteps, Products, RealSteps, images, products
+from bench.perf import subcommands, training
 from bench.perf.timing import turns
+from bench.perf.training import BareSteps, Products, RealSteps, images, products
 
 
 def cell(method, **changes):
@@ -21,7 +18,7 @@ def cell(method, **changes):
 
 
 def shapes(recorded):
-    return sorted((product.__name__, [tuple(a.shape) for a in operands]) for product, operands, *_ in recorded.calls)
+    return sorted((str(product), [tuple(a.shape) for a in operands]) for product, operands, *_ in recorded.calls)
 
 
 def test_the_products_of_an_autoencoders_step():
@@ -39,7 +36,7 @@ def test_the_products_of_an_autoencoders_step():
 def test_the_bare_loop_does_the_same_products(method):
     name, _, schedule = method.partition("/")
     data, settings = images("digits", 500), cell(name, **({"schedule": schedule} if schedule else {}))
-    bare, recorded = BareSteps(settings, data, fused=False), Products()
+    bare, recorded = BareSteps(settings, data), Products()
     with recorded:
         bare.step()
     assert shapes(recorded) == shapes(products(RealSteps(settings, data)))
@@ -72,9 +69,11 @@ def test_turns_are_taken_in_order_and_the_median_is_reported():
     assert log == [("a", 4), ("b", 4)] * 3
 
 
-def test_the_program(tmp_path, capsys):
+def test_the_program(tmp_path, capsys, monkeypatch):
     assert "training" in subcommands()
-    arguments = ["--networks", "digits", "--methods", "ae", "aae/joint", "--rounds", "1", "--steps", "1"]
+    monkeypatch.setattr(training, "IMAGES", 500)
+    arguments = ["--config", "config/full.yaml", "--methods", "ae", "aae/joint", "--rounds", "1", "--steps", "1"]
+    arguments += ["--batches", "100", "--precisions", "float32"]
     threads = torch.get_num_threads()
     assert main(["perf", "training", *arguments, "--json", str(tmp_path / "rows.json")]) == 0
     assert torch.get_num_threads() == threads == 1
@@ -84,19 +83,3 @@ def test_the_program(tmp_path, capsys):
         assert 0 < row["products"] < 1
         assert row["images/s"] == pytest.approx(100_000 / row["ms"])
         assert row["bare"] > 0
-
-
-def test_an_environment_without_pythae_is_an_error_that_says_so():
-    with pytest.raises(RuntimeError, match="No module named 'pythae'"):
-        Pythae(sys.executable)
-
-
-@pytest.mark.skipif("PYTHAE_PYTHON" not in os.environ, reason="PYTHAE_PYTHON names no interpreter with pythae")
-def test_pythaes_trainers_take_turns():
-    pythae = Pythae(os.environ["PYTHAE_PYTHON"])
-    options = {"images": 300, "pixels": 64, "width": 32, "depth": 2, "dim": 8, "batch": 50, "discriminator": 32}
-    for model in sorted(set(MODELS.values())):
-        job = pythae.job("job", "trainer", model=model, fused=False, **options)
-        assert job(3) > 0
-        assert job(9) > 0  # beyond the end of an epoch
-    pythae.close()
