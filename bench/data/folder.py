@@ -10,6 +10,7 @@ from bench.data.verified_files import checksum, wrong
 
 REMEDY = "give a folder for each class, of images of one size, grey or RGB, of 8 bits a channel"
 MODES = ("L", "RGB")
+JUNK = ("Thumbs.db", "desktop.ini")
 
 
 def declare(root: Path, path: str) -> Declaration:
@@ -22,7 +23,7 @@ def declare(root: Path, path: str) -> Declaration:
     files = listed(folder)
     classes = sorted({file.parent.name for file in files})
     if len(classes) < 2:
-        raise wrong(folder, f"2 to {arrays.MOST} classes", "1", REMEDY)
+        raise wrong(folder, f"2 to {arrays.MOST} classes", len(classes), REMEDY)
     first = image(files[0])
 
     def read(checksums: dict[str, str]) -> Arrays:
@@ -43,40 +44,15 @@ def declare(root: Path, path: str) -> Declaration:
 
 
 def is_split(folder: Path) -> bool:
-    """Whether a folder holds a folder for each split; if for some of them only, they would be taken for classes."""
-    return {path.name for path in visible(folder)} == set(SPLITS)
+    """Whether a folder holds a folder for each split; one that holds some of them alone has a class of that name."""
+    return all((folder / split).is_dir() for split in SPLITS)
 
 
 def listed(folder: Path) -> list[Path]:
-    """The images of a folder, by split, class and name.
-
-    Raises:
-        DataError: none, or no folder for each class.
-    """
+    """The images of a folder, by split, class and name, without what file managers leave there."""
     parts = [folder / split for split in SPLITS] if is_split(folder) else [folder]
-    files = []
-    for part in parts:
-        classes = visible(part)
-        if stray := [path for path in classes if not path.is_dir()]:
-            raise wrong(part, "a folder for each class", f"the file {stray[0].name}", REMEDY)
-        if part == folder and (odd := [path.name for path in classes if path.name in SPLITS]):
-            raise wrong(folder, f"all of the folders {', '.join(SPLITS)}, or none", ", ".join(odd), REMEDY)
-        for path in classes:
-            files += (own := visible(path))
-            if not own:
-                raise wrong(path, "the images of a class", "an empty folder", REMEDY)
-            if nested := [file for file in own if file.is_dir()]:
-                raise wrong(path, "the images of a class", f"the folder {nested[0].name}", REMEDY)
-    if not files:
-        raise wrong(folder, "a folder for each class", "an empty folder", REMEDY)
-    return files
-
-
-def visible(folder: Path) -> list[Path]:
-    """What is in a folder, sorted by name, without what file managers leave there."""
-    if not folder.is_dir():
-        raise wrong(folder, "a folder for each class", "a file; {arrays: path} reads an .npz file", REMEDY)
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+    found = [path for part in parts for path in sorted(part.glob("*/*")) if path.is_file()]
+    return [p for p in found if not p.name.startswith(".") and not p.parent.name.startswith(".") and p.name not in JUNK]
 
 
 def image(file: Path) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from bench.data import matlab
 from bench.data.declarations import Arrays, Declaration
 from bench.data.verified_files import WHERE, Absent, checksum, verify, wrong
 
@@ -43,16 +42,21 @@ def read(root: Path, fold: int, checksums: Mapping[str, str]) -> Arrays:
     `folds` (n, 5) says of each image and official fold: 0 unlabelled, 1 train, 2 validate, 3
     test. The unlabelled images train too, with class -1. `labs_ex` are classes 1 to 7.
     """
+    from scipy.io import loadmat
+
     path = find(root)
     if FILE in checksums:
         verify(path, checksums[FILE], REMEDY)
-    content = matlab.arrays(path, ("images", "labs_ex", "labs_id", "folds"), REMEDY)
-    images, folds = content["images"], content["folds"]
-    y = content["labs_ex"].astype(np.int64).ravel() - 1
+    try:
+        content = loadmat(path, variable_names=("images", "labs_ex", "folds"))
+        images, folds = content["images"], content["folds"]
+        y = content["labs_ex"].astype(np.int64).ravel() - 1
+    except Exception as error:  # a damaged file makes the parser fail in any way
+        raise wrong(path, "a MATLAB file of images, labs_ex and folds", repr(error), REMEDY) from error
     n = len(y)
-    if images.shape != (n, 48, 48) or folds.shape != (n, 5) or content["labs_id"].size != n:
-        found = f"images {images.shape}, labs_id {content['labs_id'].shape}, folds {folds.shape}"
-        raise wrong(path, f"images ({n}, 48, 48), labs_id ({n}, 1) and folds ({n}, 5)", found, REMEDY)
+    if images.shape != (n, 48, 48) or folds.shape != (n, 5):
+        found = f"images {images.shape}, folds {folds.shape}"
+        raise wrong(path, f"images ({n}, 48, 48) and folds ({n}, 5)", found, REMEDY)
     with np.errstate(invalid="ignore"):
         x = images.astype(np.uint8)
     if (x != images).any():

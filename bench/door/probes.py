@@ -34,10 +34,7 @@ def data(name: str) -> str:
     """Whether a data set is here and of its checksums; nothing is fetched."""
     from bench.data import declarations, verified_files
 
-    def refuse(*_) -> None:
-        raise OSError("nothing is fetched here")
-
-    verified_files.answers = refuse
+    verified_files.OFFLINE = True
     source = declarations.declaration(name)
     try:
         source.read(source.checksums)
