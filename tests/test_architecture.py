@@ -31,14 +31,11 @@ MAY_IMPORT = {
 WITHOUT_TORCH = ("config", "records", "tables", "report", "door")
 LONGEST = 250  # lines of a file
 LONGEST_REGULARIZER = 70  # of its code, without the docstrings in which the mathematics stands
-# Words that are no regularizer there: the paper after which a protocol of Parzen estimates is called, a family of
-# methods, a measurement. perf measures one kernel after the other.
+# Words that are no regularizer there: a family of methods, a measurement. perf measures one kernel after the other.
 OTHER_WORDS = {
-    "bench.evaluate.likelihood": {"gmmn"},
-    "bench.evaluate.parzen": {"gmmn"},
     "bench.figures.style": {"adversarial"},
     "bench.tables.tidy_table": {"adversarial"},
-    "bench.tables.metric_names": {"gmmn", "mmd"},
+    "bench.tables.metric_names": {"mmd"},
 }
 NAME_THEM = ("perf",)
 

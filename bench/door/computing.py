@@ -68,9 +68,9 @@ def evaluate(
         chosen = select(results.runs, list(runs))
         device = computer(device, threads)
         if controls:
-            from bench.evaluate import baseline_rows
+            from bench.evaluate import measure_baselines
 
-            baseline_rows.measure(results)
+            measure_baselines.measure(results)
             return
         from bench.evaluate import measure_runs
 

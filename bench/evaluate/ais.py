@@ -13,20 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Independent, Normal
+from tqdm import tqdm
 
-from bench.train.resumable import Loops, Variables
 from regularizers import Prior, rms
-
-
-class Estimate(NamedTuple):
-    """Per image, in nats, float64: a stochastic lower bound, and the effective number of its chains.
-
-    `acceptance` is the mean share of accepted proposals.
-    """
-
-    log_likelihood: Float[Tensor, " n"]
-    effective_chains: Float[Tensor, " n"]
-    acceptance: float
 
 
 class Bracket(NamedTuple):
@@ -49,11 +38,6 @@ class State(NamedTuple):
     prior: Tensor
     likelihood_gradient: Tensor
     prior_gradient: Tensor
-
-    @classmethod
-    def of(cls, variables: Variables) -> "State":
-        """The state among the variables of a loop."""
-        return cls(*(variables[name] for name in cls._fields))
 
 
 class Model:
@@ -131,9 +115,6 @@ class Annealing:
     and temperature, by `pilot` chains of its own that do not count: chains that tuned themselves would
     void the bounds. Random numbers come from torch's global state. Wu et al. use 10,000 temperatures,
     16 chains and steepness 4.
-
-    `loops` gives the loops of each estimate by its name, "log_likelihood" and "bracket": where they are kept in a
-    folder, an estimate that was killed goes on to the same bits.
     """
 
     def __init__(
@@ -145,13 +126,11 @@ class Annealing:
         acceptance: float = 0.65,
         pilot: int = 4,
         steepness: float = 4.0,
-        progress: bool = False,
-        loops: Callable[[str], Loops] = lambda name: Loops(None, ""),
     ):
         if min(temperatures, chains, leapfrog, pilot) < 1:
             raise ValueError("temperatures, chains, leapfrog and pilot must be at least 1")
         self.model, self.chains, self.leapfrog, self.pilot = model, chains, leapfrog, pilot
-        self.acceptance, self.progress, self.loops = acceptance, progress, loops
+        self.acceptance = acceptance
         ramp = torch.sigmoid(torch.linspace(-steepness, steepness, temperatures + 1, dtype=torch.float64))
         self.betas = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
 
@@ -176,51 +155,36 @@ class Annealing:
         chosen = [torch.where(accepted if a.ndim == 1 else accepted[:, None], a, b) for a, b in both]
         return State(*chosen), probability
 
-    def tune(self, x: Float[Tensor, "n d"], loops: Loops) -> Float[Tensor, "temperatures n"]:
+    def tune(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "temperatures n"]:
         """The length of a leap for each temperature and image."""
         many = x.repeat(self.pilot, 1)
         s = self.model.state(many, self.model.prior.sample(len(many)).to(x))
         length = torch.full((len(x),), 0.3 * rms(self.model.prior), device=x.device, dtype=x.dtype)
-        steps = len(self.betas) - 2
-
-        def body(t: int, v: Variables) -> Variables:
-            v["lengths"][t] = v["length"]
-            s, probability = self.step(many, State.of(v), self.betas[t + 1], v["length"].repeat(self.pilot))
+        lengths = length.new_zeros(len(self.betas) - 2, len(x))
+        for t, beta in enumerate(tqdm(self.betas[1:-1], "tuning", disable=None)):
+            lengths[t] = length
+            s, probability = self.step(many, s, beta, length.repeat(self.pilot))
             change = 0.2 * (probability.view(self.pilot, -1).mean(0) - self.acceptance)
-            return v | s._asdict() | {"length": v["length"] * change.exp()}
+            length = length * change.exp()
+        return lengths
 
-        start = s._asdict() | {"length": length, "lengths": length.new_zeros(steps, len(x))}
-        return loops.run("tuning", steps, start, body, self.progress)["lengths"]
-
-    def anneal(
-        self, x: Tensor, z: Tensor, lengths: Tensor, betas: list[float], loops: Loops, name: str = "annealing"
-    ) -> tuple[Tensor, float]:
-        """Chains from `betas`' first to its last temperature: log-weights (chains, n) and the acceptance."""
+    def anneal(self, x: Tensor, z: Tensor, lengths: Tensor, betas: list[float]) -> Float[Tensor, "chains n"]:
+        """The log-weights of chains from `betas`' first to its last temperature."""
         many = x.repeat(self.chains, 1)
         s = self.model.state(many, z)
-        steps = len(betas) - 1
-
-        def body(t: int, v: Variables) -> Variables:
-            v = v | {"weights": v["weights"] + (betas[t + 1] - betas[t]) * v["likelihood"].double()}
-            if t + 1 == steps:
-                return v
-            s, probability = self.step(many, State.of(v), betas[t + 1], lengths[t].repeat(self.chains))
-            v["accepted"][t] = probability.mean()
-            return v | s._asdict()
-
         weights = torch.zeros(len(many), dtype=torch.float64, device=x.device)
-        start = s._asdict() | {"weights": weights, "accepted": x.new_zeros(steps - 1)}
-        v = loops.run(name, steps, start, body, self.progress)
-        return v["weights"].view(self.chains, -1), v["accepted"].mean().item()
+        for t, beta in enumerate(tqdm(betas[1:], "annealing", disable=None)):
+            weights += (beta - betas[t]) * s.likelihood.double()
+            if t < len(lengths):
+                s, _ = self.step(many, s, beta, lengths[t].repeat(self.chains))
+        return weights.view(self.chains, -1)
 
     @torch.no_grad
-    def log_likelihood(self, x: Float[Tensor, "n d"]) -> Estimate:
-        """Log p(x) of each image, all of them and their chains at once: a lower bound in expectation."""
-        loops = self.loops("log_likelihood")
+    def log_likelihood(self, x: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """Log p(x) of each image, float64, all of them and their chains at once: a lower bound in expectation."""
         z = self.model.prior.sample(self.chains * len(x)).to(x)
-        weights, rate = self.anneal(x, z, self.tune(x, loops), self.betas, loops)
-        effective = weights.softmax(0).square().sum(0).reciprocal()
-        return Estimate(weights.logsumexp(0) - math.log(self.chains), effective, rate)
+        weights = self.anneal(x, z, self.tune(x), self.betas)
+        return weights.logsumexp(0) - math.log(self.chains)
 
     @torch.no_grad
     def bracket(self, n: int) -> Bracket:
@@ -229,12 +193,9 @@ class Annealing:
         Backwards, chains start from the code that made the image and estimate 1 / p(x) without bias.
         """
         x, z = self.model.simulate(n)
-        loops = self.loops("bracket")
-        lengths = self.tune(x, loops)
+        lengths = self.tune(x)
         start = self.model.prior.sample(self.chains * n).to(x)
-        forward, _ = self.anneal(x, start, lengths, self.betas, loops)
-        backward, _ = self.anneal(
-            x, z.repeat(self.chains, 1), lengths.flip(0), self.betas[::-1], loops, "annealing backwards"
-        )
+        forward = self.anneal(x, start, lengths, self.betas)
+        backward = self.anneal(x, z.repeat(self.chains, 1), lengths.flip(0), self.betas[::-1])
         constant = math.log(self.chains)
         return Bracket(forward.logsumexp(0) - constant, constant - backward.logsumexp(0))

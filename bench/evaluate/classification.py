@@ -3,54 +3,38 @@
 scikit-learn takes longer to import than most jobs that do not use it take to measure: functions import it.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
-def error_rate(probabilities: Float[Tensor, "n classes"], labels: Int[Tensor, " n"]) -> float:
-    """Share of images whose most probable class is wrong; of equal ones, the first is taken.
-
-    Raises:
-        ValueError: no images, or probabilities that are not finite.
-    """
-    _check(probabilities)
-    return (probabilities.argmax(1) != labels).double().mean().item()
+Split = tuple[Float[Tensor, "_ _"], Int[Tensor, " _"]]  # responsibilities or codes of images, and their labels
 
 
-class Naming(NamedTuple):
-    """The class of each cluster, −1 where it has none: those clusters' images count as errors."""
-
-    classes: Int[Tensor, " clusters"]
-
-    def error(self, responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> float:
-        """Share of images whose cluster is named after another class."""
-        _check(responsibilities)
-        return (self.classes[responsibilities.argmax(1)] != labels).double().mean().item()
+def naming_error(classes: Int[Tensor, " clusters"], split: Split) -> float:
+    """Share of images whose cluster is named after another class; a cluster of class −1 has none, and errs on all."""
+    responsibilities, labels = split
+    _check(responsibilities)
+    return (classes[responsibilities.argmax(1)] != labels).double().mean().item()
 
 
-def confident_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+def confident_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Tensor:
     """A cluster takes the class of the image most confidently in it (Makhzani et al., 2015, sec. 6).
 
     For cluster i, the image x_n that maximises q(y = i | x_n). Give validation images; it reads one label
     per cluster. Every cluster is named, even if no image prefers it.
     """
     _check(responsibilities)
-    return Naming(labels[responsibilities.argmax(0)])
+    return labels[responsibilities.argmax(0)]
 
 
-def majority_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+def majority_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Tensor:
     """A cluster takes the most frequent class of its images, the smallest of equals; an empty one has none."""
     table = _contingency(responsibilities, labels)
-    classes = table.argmax(1)
-    classes[table.sum(1) == 0] = -1
-    return Naming(classes)
+    return table.argmax(1).where(table.sum(1) > 0, -1)
 
 
-def matched_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Naming:
+def matched_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Tensor, " n"]) -> Tensor:
     """The one-to-one matching of clusters and classes with the fewest errors (Kuhn, 1955; Yang et al., 2010).
 
     With more clusters than classes the rest has none, so that it errs on every image in them.
@@ -58,17 +42,14 @@ def matched_naming(responsibilities: Float[Tensor, "n clusters"], labels: Int[Te
     from scipy.optimize import linear_sum_assignment
 
     table = _contingency(responsibilities, labels)
-    clusters, classes = linear_sum_assignment(table.cpu().numpy(), maximize=True)
+    clusters, classes = map(torch.from_numpy, linear_sum_assignment(table.cpu().numpy(), maximize=True))
     naming = torch.full((table.shape[0],), -1, dtype=labels.dtype, device=labels.device)
-    naming[torch.from_numpy(clusters).to(labels.device)] = torch.from_numpy(classes).to(labels)
-    return Naming(naming)
+    naming[clusters.to(labels.device)] = classes.to(labels)
+    return naming
 
 
-def clustering(
-    validation: tuple[Float[Tensor, "m clusters"], Int[Tensor, " m"]],
-    test: tuple[Float[Tensor, "n clusters"], Int[Tensor, " n"]],
-) -> dict[str, float]:
-    """Errors of the test images and agreement with their classes; each split is responsibilities and labels.
+def clustering(validation: Split, test: Split) -> dict[str, float]:
+    """Errors of the test images in per cent, and agreement with their classes.
 
     `clustering_error` and `_majority` name the clusters on validation images. `_hungarian` matches them
     to the classes of the test images themselves, as the clustering literature does. `nmi` divides by the
@@ -78,19 +59,16 @@ def clustering(
 
     assigned, labels = test[0].argmax(1).cpu().numpy(), test[1].cpu().numpy()
     return {
-        "clustering_error": confident_naming(*validation).error(*test),
-        "clustering_error_majority": majority_naming(*validation).error(*test),
-        "clustering_error_hungarian": matched_naming(*test).error(*test),
+        "clustering_error": 100 * naming_error(confident_naming(*validation), test),
+        "clustering_error_majority": 100 * naming_error(majority_naming(*validation), test),
+        "clustering_error_hungarian": 100 * naming_error(matched_naming(*test), test),
         "nmi": float(normalized_mutual_info_score(labels, assigned)),
         "ari": float(adjusted_rand_score(labels, assigned)),
         "clusters_used": float(len(np.unique(assigned))),
     }
 
 
-def linear_probe(
-    train: tuple[Float[Tensor, "m D"], Int[Tensor, " m"]],
-    test: tuple[Float[Tensor, "n D"], Int[Tensor, " n"]],
-) -> float:
+def linear_probe(train: Split, test: Split) -> float:
     """Test error of multinomial logistic regression on standardised codes, with scikit-learn's ridge, C = 1.
 
     On the style codes of a semi-supervised model, an error near chance means that they tell nothing linear
@@ -103,11 +81,7 @@ def linear_probe(
     return _probe(make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)), train, test)
 
 
-def neighbour_probe(
-    train: tuple[Float[Tensor, "m D"], Int[Tensor, " m"]],
-    test: tuple[Float[Tensor, "n D"], Int[Tensor, " n"]],
-    neighbours: int = 5,
-) -> float:
+def neighbour_probe(train: Split, test: Split, neighbours: int = 5) -> float:
     """Test error of the vote of the nearest training codes, fewer than `neighbours` if there are fewer."""
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -115,7 +89,7 @@ def neighbour_probe(
     return _probe(KNeighborsClassifier(neighbours, algorithm="brute"), train, test)
 
 
-def _probe(classifier, train, test) -> float:
+def _probe(classifier, train: Split, test: Split) -> float:
     _check(train[0])
     _check(test[0])
     if len(train[1].unique()) == 1:  # a constant answer; logistic regression refuses to give it

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data.datasets import Dataset, Split
-from bench.evaluate.baseline_rows import CONTROLS
+from bench.evaluate.baselines import ROWS
 from bench.evaluate.likelihood import EFFORT, by_annealing
 from bench.evaluate.measure_runs import arrays
 from bench.evaluate.parzen import PROTOCOLS
@@ -85,7 +85,7 @@ def numbers() -> dict[str, dict[str, float]]:
     grids = {f"{name} {what}": getattr(np, what)(p.grid) for name, p in PROTOCOLS.items() for what in ("size", "sum")}
     found["likelihood"] |= grids
     settings = {name: run.settings for name, run, _ in runs()}
-    for kind, measure in CONTROLS.items():
+    for kind, measure in ROWS.items():
         of = settings["density" if kind == "likelihood" else "classes"]
         found[f"baseline_{kind}"] = {
             f"{control}: {m.metric} {m.split}": m.value for control, rows in measure(of, dataset(), 0) for m in rows

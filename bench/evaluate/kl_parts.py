@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from regularizers import Prior
 
@@ -21,21 +21,17 @@ class Decomposition(NamedTuple):
 
 
 def decompose(
-    mean: Float[Tensor, "N D"],
-    variance: Float[Tensor, "N D"],
-    prior: Prior,
-    draws: int = 1,
-    chunk: int = 2**22,
+    mean: Float[Tensor, "N D"], variance: Float[Tensor, "N D"], prior: Prior, chunk: int = 2**22
 ) -> Decomposition:
     r"""The average KL of Gaussian posteriors, split as Hoffman & Johnson (2016) do.
 
     $$\frac1N \sum_n KL(q(z|x_n) \| p(z)) = KL(q(z) \| p(z)) + I_q(n; z), \quad q(z) = \frac1N \sum_n q(z|x_n)$$
 
     I is the mutual information of an image's index and its code, at most log N. It is estimated with
-    `draws` codes z of every posterior as the mean of log q(z|x_n) − log q(z), where q(z) is the
+    a code z of every posterior as the mean of log q(z|x_n) − log q(z), where q(z) is the
     full sum over all N posteriors, never a minibatch's: unbiased, exact where posteriors do not
     overlap. The average KL is exact for a Gaussian prior with one component, otherwise the mean of
-    log q(z|x_n) − log p(z) of the same codes. Draws come from torch's global random state;
+    log q(z|x_n) − log p(z) of the same codes. Codes come from torch's global random state;
     `chunk` is the number of densities held at once. All sums are in float64.
 
     Raises:
@@ -48,15 +44,14 @@ def decompose(
         raise ValueError("a KL divergence needs finite means and positive, finite variances")
     N = len(mean)
     posterior = Independent(Normal(mean, variance.sqrt()), 1)
-    information, average = torch.zeros(2, N, dtype=torch.float64, device=mean.device)
-    for _ in range(draws):
-        z = posterior.sample()
-        own = posterior.log_prob(z)
-        aggregate = [log_aggregate(part, mean, variance) for part in z.split(max(1, chunk // N))]
-        information += (own - torch.cat(aggregate)) / draws
-        average += (own - prior.log_joint(z).logsumexp(1)) / draws
+    z = posterior.sample()
+    own = posterior.log_prob(z)
+    information = own - torch.cat([log_aggregate(part, mean, variance) for part in z.split(max(1, chunk // N))])
     if len(prior.weights) == 1:
-        average = kl_to_gaussian(mean, variance, prior)
+        component = MultivariateNormal(prior.means[0].double(), scale_tril=prior.scale_tril[0].double())
+        average = kl_divergence(MultivariateNormal(mean, scale_tril=variance.sqrt().diag_embed()), component)
+    else:
+        average = own - prior.log_joint(z).logsumexp(1)
     average_kl, mi = average.mean().item(), information.mean().item()
     error = information.std(correction=0).item() / math.sqrt(N)
     return Decomposition(average_kl, average_kl - mi, mi, error)
@@ -70,12 +65,3 @@ def log_aggregate(
     exponent = torch.cat([z.square(), z], 1) @ torch.cat([precision, -2 * mean * precision], 1).mT  # (n, N)
     constant = (mean.square() * precision + (2 * math.pi * variance).log()).sum(1)
     return torch.logsumexp(-0.5 * (exponent + constant), 1) - math.log(len(mean))
-
-
-def kl_to_gaussian(mean: Float[Tensor, "N D"], variance: Float[Tensor, "N D"], prior: Prior) -> Float[Tensor, " N"]:
-    """½ (tr Σ⁻¹V + (m − μ)ᵀΣ⁻¹(m − μ) − D + log |Σ| − log |V|) to a prior of one component N(μ, Σ)."""
-    L = prior.scale_tril[0].double()
-    precision = torch.cholesky_inverse(L)
-    delta = mean - prior.means[0].double()
-    quadratic = ((delta @ precision) * delta).sum(1) + variance @ precision.diagonal()
-    return 0.5 * (quadratic - prior.dim + 2 * L.diagonal().log().sum() - variance.log().sum(1))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from bench.config.combinations import CHUNK
 from bench.config.streams import stream
@@ -14,7 +15,6 @@ from bench.evaluate import parzen
 from bench.evaluate.ais import Annealing, Model
 from bench.evaluate.measurement import Measurement, standard_error
 from bench.evaluate.trained_run import Trained
-from bench.train.resumable import Loops
 from regularizers import Regularizer
 
 
@@ -26,16 +26,16 @@ def by_windows(trained: Trained) -> Iterator[Measurement]:
     milestones are scored on validation images, by the same samples of the prior as the last one.
     """
     validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
-    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples, trained.loops)
+    yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples)
     if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
         return  # what samples is fit after the last epoch
     for epoch in trained.settings.milestones:
         path = trained.folder / f"model-epoch{epoch}.safetensors"
         if path.exists():
             samples = trained.samples(trained.settings.parzen_samples[0], model=trained.load(path.name))
-            best = max(parzen.PROTOCOLS["fine"].select(validation, samples).means)
+            fine = parzen.PROTOCOLS["fine"]
             name = f"validation_log_likelihood_epoch{epoch}"
-            yield Measurement(name, best, n=parzen.PROTOCOLS["fine"].images, split="validation")
+            yield Measurement(name, fine.select(validation, samples).mean, n=fine.images, split="validation")
 
 
 def parzen_measurements(
@@ -43,36 +43,36 @@ def parzen_measurements(
     test: Float[Tensor, "n D"],
     source: Callable[[int, int], Tensor],
     counts: list[int],
-    loops: Callable[[str], Loops] = lambda name: Loops(None, ""),
 ) -> Iterator[Measurement]:
     """The Parzen rows of a source of samples: `source(n, chunk)` gives the n samples of a chunk."""
     samples = source(counts[0], 0)
-    names = {"paper": "", "fine": "_fine", "gmmn": "_gmmn"}
-    chosen = {name: parzen.PROTOCOLS[name].select(validation, samples) for name in names}
-    scores = parzen.Parzen(test, [b.sigma for b in chosen.values()]).add(samples).scores()
-    for (name, bandwidth), score in zip(chosen.items(), scores, strict=True):
-        yield Measurement(f"log_likelihood{names[name]}", score.mean, score.standard_error, len(test))
-        yield Measurement(f"sigma{names[name]}", bandwidth.sigma, split="validation")
+    paper, fine = (parzen.PROTOCOLS[name].select(validation, samples) for name in ("paper", "fine"))
+    scores = parzen.Parzen(test, [paper.sigma, fine.sigma]).add(samples).scores()
+    for ending, score in zip(("", "_fine"), scores, strict=True):
+        yield Measurement(f"log_likelihood{ending}", score.mean, score.standard_error, len(test))
+        yield Measurement(f"sigma{ending}", score.sigma, split="validation")
     # What tuning may look at: the test images take no part in it.
-    best = max(chosen["fine"].means)
-    yield Measurement("validation_log_likelihood", best, n=parzen.PROTOCOLS["fine"].images, split="validation")
-    yield Measurement("sigma_at_edge", float(chosen["paper"].at_edge), split="validation")
+    images = parzen.PROTOCOLS["fine"].images
+    yield Measurement("validation_log_likelihood", fine.mean, n=images, split="validation")
+    yield Measurement("sigma_at_edge", float(paper.at_edge), split="validation")
     yield Measurement("nearest_sample", scores[0].nearest)
     for count in counts[1:]:
         # The best σ shrinks as samples come closer, and never grows by much.
-        grid = np.geomspace(0.4, 1.1, 12) * chosen["fine"].sigma
-
-        def streamed(x: Tensor, sigmas: list[float], split: str, count=count) -> list[parzen.Score]:
-            own = loops(f"parzen-{split}-{count}")
-            return parzen.stream(
-                x, lambda i: source(CHUNK, i + 1), count // CHUNK, sigmas, loops=own, progress=True
-            ).scores()
-
-        held_out = parzen.PROTOCOLS["fine"].validation(validation)
-        best = max(streamed(held_out, grid.tolist(), "validation"), key=lambda score: score.mean)
-        [score] = streamed(test, [best.sigma], "test")
+        grid = np.geomspace(0.4, 1.1, 12) * fine.sigma
+        best = max(streamed(validation[:images], source, count, grid.tolist()), key=lambda score: score.mean)
+        [score] = streamed(test, source, count, [best.sigma])
         yield Measurement(f"log_likelihood_{count}", score.mean, score.standard_error, len(test))
         yield Measurement(f"sigma_{count}", score.sigma, split="validation")
+
+
+def streamed(
+    x: Float[Tensor, "n D"], source: Callable[[int, int], Tensor], count: int, sigmas: list[float]
+) -> list[parzen.Score]:
+    """The scores of images by `count` samples, in constant memory, for 10,000 samples or 10 million."""
+    estimate = parzen.Parzen(x, sigmas)
+    for chunk in tqdm(range(count // CHUNK), "Parzen", disable=None):
+        estimate.add(source(CHUNK, chunk + 1))
+    return estimate.scores()
 
 
 AIS_VARIANCE = 0.025  # of a pixel (Wu et al., 2017, for 10-D decoders)
@@ -107,14 +107,10 @@ def by_annealing(trained: Trained, effort: Effort = EFFORT) -> Iterator[Measurem
         return trained.pixels(trained.autoencoder.decode({name: z}))
 
     model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
-    annealing = Annealing(
-        model, effort.temperatures, chains=4, leapfrog=5, steepness=5.0, progress=True, loops=trained.loops
-    )
-    estimate = annealing.log_likelihood(x)
-    ll = estimate.log_likelihood
+    annealing = Annealing(model, effort.temperatures, chains=4, leapfrog=5, steepness=5.0)
+    ll = annealing.log_likelihood(x)
     yield Measurement("ais_log_likelihood", ll.mean().item(), standard_error(ll), len(ll))
     yield Measurement("ais_gap", annealing.bracket(effort.simulated).gap, n=effort.simulated, split="simulated")
-    yield Measurement("ais_acceptance", estimate.acceptance, n=len(ll))
     codes = trained.encode(trained.dataset.test.x[chosen])
     if f"{name}_variance" in codes:
         bound = model.importance_weighted(x, codes[name], codes[f"{name}_variance"], effort.draws)

@@ -5,7 +5,6 @@ and pictures, for figures and for metrics that are thought of later.
 """
 
 import io
-import shutil
 import time
 import traceback
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from bench.data import datasets
 from bench.data.verified_files import DataError
 from bench.evaluate.decoded_grids import as_bytes, pictures
 from bench.evaluate.protocols import EVALUATIONS
-from bench.evaluate.trained_run import UNFINISHED, Trained
+from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
 from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record
 from bench.records.locks import run_lock
@@ -127,7 +126,6 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
         timing |= {"device": device, "machine": machine(device), "seconds": timing.get("seconds", {}) | seconds}
         whole_files.write_json(folder / TIMING, timing)
     whole_files.write_json(folder / "metrics.json", content)
-    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
     print(f"{run.id}: measured, {content['status']}, {time.monotonic() - started:.1f} s", flush=True)
     return content
 

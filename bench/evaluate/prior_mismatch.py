@@ -23,11 +23,10 @@ LIMIT = 2000  # codes used where all pairs are compared
 
 
 class Judgement(NamedTuple):
-    """A discrepancy of the codes, and its mean and standard deviation over prior samples in their place."""
+    """A discrepancy of the codes, and its mean over prior samples in their place."""
 
     value: float
     floor: float
-    floor_deviation: float
 
 
 def sliced_wasserstein(z: Float[Tensor, "n D"], prior: Prior, directions: int = 200) -> float:
@@ -92,23 +91,6 @@ def two_sample_test(z: Float[Tensor, "n D"], prior: Prior) -> float:
     return float(network.score(x[test], y[test]))
 
 
-def whitened(z: Float[Tensor, "n D"], prior: Prior) -> Float[Tensor, "n D"]:
-    """L⁻¹ (z − μ), in float64, for a prior of one component: standard normal if the codes are the prior's."""
-    centred = (z - prior.means[0]).double()
-    return torch.linalg.solve_triangular(prior.scale_tril[0].double(), centred.T, upper=False).T
-
-
-def mardia_skewness(z: Float[Tensor, "n D"], prior: Prior) -> float:
-    """Mean of (wᵢ·wⱼ)³ over pairs of whitened codes (Mardia, 1970, but with the prior's moments); 0 if normal."""
-    w = whitened(z[:LIMIT], prior)
-    return (w @ w.T).pow(3).mean().item()
-
-
-def mardia_kurtosis(z: Float[Tensor, "n D"], prior: Prior) -> float:
-    """Mean of |w|⁴ / D(D + 2) over whitened codes (Mardia, 1970, but with the prior's moments); 1 if normal."""
-    return whitened(z, prior).square().sum(1).square().mean().item() / (prior.dim * (prior.dim + 2))
-
-
 def ks(z: Float[Tensor, "n D"], prior: Prior) -> float:
     """The largest Kolmogorov–Smirnov statistic of the dimensions, against the exact marginals of the prior."""
     n = len(z)
@@ -122,23 +104,17 @@ def ks(z: Float[Tensor, "n D"], prior: Prior) -> float:
     return float(np.maximum(np.abs(cdf - steps[1:]), np.abs(cdf - steps[:-1])).max())
 
 
-def shares(z: Float[Tensor, "n D"], prior: Prior) -> Float[Tensor, " K"]:
-    """The share of codes in each component: the most probable one, or the nearest if they are singular."""
+def occupancy_error(z: Float[Tensor, "n D"], prior: Prior) -> float:
+    """The largest difference between a component's share of the codes and its weight.
+
+    A code is of the most probable component, or of the nearest if they are singular.
+    """
     if prior.has_density:
         component = torch.cat([prior.log_joint(part).argmax(1) for part in z.split(LIMIT)])
     else:
         component = torch.cdist(z, prior.means).argmin(1)
-    return torch.bincount(component, minlength=len(prior.weights)).double() / len(z)
-
-
-def occupancy_error(z: Float[Tensor, "n D"], prior: Prior) -> float:
-    """The largest difference between a component's share of the codes and its weight."""
-    return (shares(z, prior) - prior.weights).abs().max().item()
-
-
-def occupancy_perplexity(z: Float[Tensor, "n D"], prior: Prior) -> float:
-    """Exp of the entropy of the components' shares: the number of components in use."""
-    return torch.special.entr(shares(z, prior)).sum().exp().item()
+    shares = torch.bincount(component, minlength=len(prior.weights)).double() / len(z)
+    return (shares - prior.weights).abs().max().item()
 
 
 def holes(z: Float[Tensor, "n D"], prior: Prior) -> float:
@@ -162,22 +138,14 @@ def applicable(prior: Prior) -> dict[str, Callable[[Tensor, Prior], float]]:
     chosen = [sliced_wasserstein, sinkhorn, energy, mmd]
     if prior.has_density:
         chosen += [two_sample_test, ks, holes]
-        if len(prior.weights) == 1:
-            chosen += [mardia_skewness, mardia_kurtosis]
     if len(prior.weights) > 1:
-        chosen += [occupancy_error, occupancy_perplexity]
+        chosen += [occupancy_error]
     return {referee.__name__: referee for referee in chosen}
 
 
-class Floor(NamedTuple):
-    """A referee's judgements of sets of prior samples, and the random state that they leave."""
-
-    values: np.ndarray
-    state: Tensor
-
-
-# Methods that share a prior, a seed and a number of codes share their floors: the larger part of the work.
-_floors: dict[tuple, dict[str, Floor]] = {}
+# Methods that share a prior, a seed and a number of codes share their floors, the larger part of the work: a referee's
+# mean judgement of prior samples, and the random state that it leaves.
+_floors: dict[tuple, dict[str, tuple[float, Tensor]]] = {}
 
 
 @torch.no_grad
@@ -188,10 +156,10 @@ def referees(codes: Float[Tensor, "n D"], prior: Prior, seed: int, draws: int = 
     the same numbers, whatever was judged before.
 
     Raises:
-        ValueError: fewer than 100 codes, codes that are not finite, or fewer than two draws.
+        ValueError: fewer than 100 codes, or codes that are not finite.
     """
-    if len(codes) < 100 or not codes.isfinite().all() or draws < 2:
-        raise ValueError("referees need at least 100 finite codes and two draws")
+    if len(codes) < 100 or not codes.isfinite().all():
+        raise ValueError("referees need at least 100 finite codes")
     prior = copy.deepcopy(prior).cpu().float()
     shape = tuple(buffer.numpy().tobytes() for buffer in (prior.weights, prior.means, prior.scale_tril))
     known = _floors.setdefault((shape, len(codes), seed, draws), {})
@@ -202,9 +170,8 @@ def referees(codes: Float[Tensor, "n D"], prior: Prior, seed: int, draws: int = 
         found = {}
         for name, referee in applicable(prior).items():
             if name not in known:
-                values = np.array([referee(y, prior) for y in null])
-                known[name] = Floor(values, torch.get_rng_state())
-            torch.set_rng_state(known[name].state)
-            floor = known[name].values
-            found[name] = Judgement(float(referee(z, prior)), float(floor.mean()), float(floor.std(ddof=1)))
+                known[name] = float(np.mean([referee(y, prior) for y in null])), torch.get_rng_state()
+            floor, state = known[name]
+            torch.set_rng_state(state)
+            found[name] = Judgement(float(referee(z, prior)), floor)
     return found

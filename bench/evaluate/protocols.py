@@ -80,8 +80,7 @@ def clustering(trained: Trained) -> Iterator[Measurement]:
         for name in ("validation", "test")
     }
     for name, value in classify.clustering(splits["validation"], splits["test"]).items():
-        percent = 100 if name.startswith("clustering_error") else 1
-        yield Measurement(name, percent * value, n=len(splits["test"][1]))
+        yield Measurement(name, value, n=len(splits["test"][1]))
     # What tuning may look at: the test images take no part in it.
     agreement = classify.clustering(splits["validation"], splits["validation"])["nmi"]
     yield Measurement("validation_nmi", agreement, n=len(splits["validation"][1]), split="validation")

@@ -11,13 +11,8 @@ from torch import Tensor
 from bench.config.runs import Run
 from bench.config.streams import stream
 from bench.data.datasets import Dataset
-from bench.records import whole_files
-from bench.records.fingerprint import fingerprint
 from bench.train.autoencoder import Autoencoder
 from bench.train.objective import Objective
-from bench.train.resumable import Loops
-
-UNFINISHED = "unfinished"  # the folder of what a killed measurement has got so far
 
 
 class Trained:
@@ -34,12 +29,6 @@ class Trained:
         objective = Objective(Autoencoder(s, data.shape, data.classes), data.labelled_share(s.labels))
         objective.load_state_dict(load_file(self.folder / name))
         return objective.to(self.device).eval()
-
-    def loops(self, name: str) -> Loops:
-        """The loops of a long computation of this very model: where it was killed, it goes on."""
-        model = whole_files.sha256((self.folder / "model.safetensors").read_bytes())
-        parts = model, fingerprint("bench.evaluate.protocols"), self.settings.model_dump_json(), self.device.type
-        return Loops(self.folder / UNFINISHED / name, whole_files.sha256("\n".join(parts).encode()))
 
     @property
     def autoencoder(self) -> Autoencoder:

@@ -16,7 +16,7 @@ from bench.config import reading
 from bench.config.runs import expand
 from bench.data import datasets
 from bench.data.svhn import MD5
-from bench.evaluate import baseline_rows, measure_runs
+from bench.evaluate import baselines, measure_baselines, measure_runs
 from bench.records import whole_files
 from bench.records.freshness import Results, read
 from bench.train import train_runs
@@ -212,8 +212,8 @@ def test_control_rows_do_not_need_all_images_as_floats(svhn, monkeypatch):
         return found
 
     monkeypatch.setattr(datasets.Images, "__getitem__", watched)
-    monkeypatch.setattr(baseline_rows, "IMAGES", 300)
-    rows = baseline_rows.measure(Results(read("small.yaml")[0]))["rows"]
+    monkeypatch.setattr(baselines, "IMAGES", 300)
+    rows = measure_baselines.measure(Results(read("small.yaml")[0]))["rows"]
     untrained = "nearest labelled code, random encoder"
     assert {row["method"] for row in rows} == {"nearest labelled image", "label spreading", untrained}
     assert all(0 <= row["value"] < 50 for row in rows if row["method"] != untrained)

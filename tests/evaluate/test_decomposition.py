@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch.distributions import MultivariateNormal, kl_divergence
 
 from bench.evaluate.kl_parts import decompose
 from regularizers import Gaussian, OneHot, Petals, Prior
@@ -28,10 +27,10 @@ def test_a_linear_gaussian_encoder(spread):
     """Means N(0, s²) and variance v make q(z) = N(0, s² + v): both parts in closed form."""
     n, v = 4000, 0.36
     mean = torch.distributions.Normal(0, spread).icdf((torch.arange(n) + 0.5) / n)[:, None]
-    d = decompose(mean, torch.full((n, 1), v), Gaussian(1), draws=2)
+    d = decompose(mean, torch.full((n, 1), v), Gaussian(1))
     total = spread**2 + v
-    assert d.mutual_information == pytest.approx(0.5 * math.log(total / v), abs=0.03)
-    assert d.marginal_kl == pytest.approx(0.5 * (total - 1 - math.log(total)), abs=0.03)
+    assert d.mutual_information == pytest.approx(0.5 * math.log(total / v), abs=0.05)
+    assert d.marginal_kl == pytest.approx(0.5 * (total - 1 - math.log(total)), abs=0.05)
     assert d.average_kl == pytest.approx(d.marginal_kl + d.mutual_information)
 
 
@@ -39,15 +38,17 @@ def test_the_average_to_a_correlated_gaussian_is_exact():
     L = torch.tensor([[1.0, 0.0], [0.7, 0.5]])
     prior = Prior(torch.ones(1), torch.tensor([[1.0, -2.0]]), L[None])
     mean, variance = torch.randn(20, 2), torch.rand(20, 2) + 0.1
-    posteriors = MultivariateNormal(mean, torch.diag_embed(variance))
-    expected = kl_divergence(posteriors, MultivariateNormal(prior.means[0], scale_tril=L)).mean().item()
+    covariance = L @ L.mT
+    precision, delta = covariance.inverse(), mean - prior.means[0]
+    squares = ((delta @ precision) * delta).sum(1) + variance @ precision.diagonal()
+    expected = 0.5 * (squares - 2 + covariance.logdet() - variance.log().sum(1)).mean().item()
     assert decompose(mean, variance, prior).average_kl == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_mixture_that_equals_a_gaussian_gives_its_numbers():
     double = Prior(torch.tensor([0.5, 0.5]), torch.zeros(2, 2), torch.eye(2).repeat(2, 1, 1))
     mean, variance = torch.randn(3000, 2), torch.full((3000, 2), 0.5)
-    sampled, exact = decompose(mean, variance, double, draws=4), decompose(mean, variance, Gaussian(2))
+    sampled, exact = decompose(mean, variance, double), decompose(mean, variance, Gaussian(2))
     assert sampled.average_kl == pytest.approx(exact.average_kl, abs=0.05)
 
 

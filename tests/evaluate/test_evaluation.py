@@ -10,7 +10,7 @@ from sklearn.metrics import normalized_mutual_info_score
 from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data import datasets
-from bench.evaluate import baseline_rows, likelihood, measure_runs, protocols
+from bench.evaluate import likelihood, measure_baselines, measure_runs, protocols
 from bench.evaluate.measurement import Measurement
 from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
@@ -72,22 +72,6 @@ def test_more_samples_are_streamed_and_score_no_less(tmp_path):
     model = trained(tmp_path, parzen_samples=[10_000, 20_000])
     found = measured("likelihood", model)
     assert found["log_likelihood_20000"].value > found["log_likelihood_fine"].value - 0.5
-
-
-def test_a_killed_measurement_goes_on_with_its_own_model_alone(tmp_path, capsys):
-    model = trained(tmp_path, epochs=1)
-
-    def ran(of):
-        steps = []
-        start = {"sum": torch.zeros(())}
-        of.loops("count").run("count", 5, start, lambda t, v: steps.append(t) or {"sum": v["sum"] + t}, False)
-        return steps
-
-    assert ran(model) == [0, 1, 2, 3, 4]
-    assert ran(model) == []
-    (tmp_path / "model.safetensors").write_bytes(b"another model")
-    assert ran(model) == [0, 1, 2, 3, 4]
-    assert "passed over" in capsys.readouterr().out
 
 
 def test_reconstruction_is_that_of_the_posterior_means(tmp_path):
@@ -157,16 +141,24 @@ def test_two_continuous_codes_have_numbers_of_their_own(tmp_path):
 
 
 def test_the_bandwidth_of_many_samples_is_chosen_on_a_thousand_validation_images(monkeypatch):
-    seen, stream = [], likelihood.parzen.stream
-    monkeypatch.setattr(likelihood.parzen, "stream", lambda x, *a, **k: (seen.append(x), stream(x, *a, **k))[1])
+    seen, streamed = [], likelihood.streamed
+    monkeypatch.setattr(likelihood, "streamed", lambda x, *rest: (seen.append(x), streamed(x, *rest))[1])
     validation, test = torch.rand(1500, 3), torch.rand(50, 3)
-
-    def source(n, chunk):
-        return torch.rand(n, 3, generator=torch.Generator().manual_seed(chunk))
-
-    list(likelihood.parzen_measurements(validation, test, source, [10_000, 20_000]))
+    list(likelihood.parzen_measurements(validation, test, chunk_of, [10_000, 20_000]))
     assert [len(x) for x in seen] == [1000, 50]
     assert torch.equal(seen[0], validation[:1000])
+
+
+def chunk_of(n, chunk):
+    return torch.rand(n, 3, generator=torch.Generator().manual_seed(chunk))
+
+
+def test_a_stream_is_the_whole():
+    test = torch.rand(40, 3)
+    [streamed] = likelihood.streamed(test, chunk_of, 30_000, [0.2])
+    samples = torch.cat([chunk_of(10_000, i) for i in (1, 2, 3)])
+    [whole] = likelihood.parzen.Parzen(test, [0.2]).add(samples).scores()
+    assert streamed.mean == pytest.approx(whole.mean, abs=1e-5)
 
 
 def test_annealing_sees_images_of_the_whole_test_set(tmp_path, monkeypatch):
@@ -262,7 +254,7 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     text = CONFIG.replace("controls: false\n", "").replace("seeds: 2", "seeds: 1").replace("probes]", "likelihood]")
     (tmp_path / "tiny.yaml").write_text(text)
     results = Results(read("tiny.yaml")[0])
-    first = baseline_rows.measure(results)["rows"]
+    first = measure_baselines.measure(results)["rows"]
     scores = {row["method"]: row["value"] for row in first if row["metric"] == "log_likelihood"}
     assert set(scores) == {"training images", "k-means centroids", "PCA + Gaussian mixture"}
     assert all(0 < value < 64 for value in scores.values())
@@ -271,6 +263,6 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     whole_files.write_json(results.folder / "baselines.json", content | {"rows": changed})
     more = text + text[text.index("  likelihood:") :].replace("likelihood:", "more:", 1)
     (tmp_path / "tiny.yaml").write_text(more)
-    second = baseline_rows.measure(Results(read("tiny.yaml")[0]))["rows"]
+    second = measure_baselines.measure(Results(read("tiny.yaml")[0]))["rows"]
     assert second[: len(first)] == changed
     assert [row | {"experiment": "likelihood"} for row in second[len(first) :]] == first

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.evaluate import frozen_problem, likelihood, parzen
-from bench.evaluate.baseline_rows import CONTROLS
+from bench.evaluate.baselines import ROWS
 from bench.evaluate.protocols import EVALUATIONS
 from bench.records import protocol_versions, whole_files
 from bench.records.freshness import PICTURES
@@ -18,7 +18,7 @@ def known():
 
 
 def test_every_protocol_has_a_version_that_its_numbers_stand_for(known):
-    assert known.keys() == {*EVALUATIONS, PICTURES, *(f"baseline_{kind}" for kind in CONTROLS)}
+    assert known.keys() == {*EVALUATIONS, PICTURES, *(f"baseline_{kind}" for kind in ROWS)}
     assert all(entry["numbers"] for entry in known.values())
 
 

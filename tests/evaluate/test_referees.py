@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,9 +19,14 @@ def judge(codes, prior, draws=2):
 
 @pytest.mark.parametrize("prior", [Gaussian(2, scale=5.0), Petals(), OneHot(5)], ids=["gaussian", "petals", "one_hot"])
 def test_prior_samples_are_at_the_floor(prior):
-    found = judge(prior.sample(N), prior, draws=6)
-    for name, (value, floor, deviation) in found.items():
+    torch.manual_seed(0)
+    others = {
+        name: [referee(prior.sample(N), prior) for _ in range(8)] for name, referee in r.applicable(prior).items()
+    }
+    for name, (value, floor) in judge(prior.sample(N), prior, draws=6).items():
+        deviation = np.std(others[name], ddof=1)
         assert abs(value - floor) < 6 * deviation + 0.02 * abs(floor) + 1e-4, name
+        assert abs(np.mean(others[name]) - floor) < 4 * deviation + 1e-4, name
 
 
 @pytest.mark.parametrize("name", ["sliced_wasserstein", "sinkhorn", "energy", "mmd", "two_sample_test", "ks"])
@@ -59,17 +65,6 @@ def test_ks_is_scipys():
     assert r.ks(z, prior) == pytest.approx(expected, abs=1e-6)
 
 
-def test_mardia_sees_far_outliers_and_lopsidedness():
-    prior = Gaussian(3, scale=2.0)
-    z = prior.sample(20_000)
-    assert r.mardia_kurtosis(z, prior) == pytest.approx(1, abs=0.05)
-    far = z * torch.where(torch.rand(20_000, 1) < 0.02, 6.0, 1.0)
-    assert r.mardia_kurtosis(far, prior) > 3
-    lopsided = 2 * (torch.distributions.Exponential(1.0).sample((20_000, 3)) - 1)
-    assert r.mardia_skewness(z[:2000], prior) < 0.2
-    assert r.mardia_skewness(lopsided, prior) == pytest.approx(3 * 4, rel=0.3)  # each dimension has skewness 2
-
-
 def test_codes_from_the_prior_leave_five_percent_holes_and_half_of_it_leaves_half():
     prior = Gaussian(2)
     assert r.holes(prior.sample(2000), prior) == pytest.approx(0.05, abs=0.02)
@@ -80,19 +75,17 @@ def test_codes_from_the_prior_leave_five_percent_holes_and_half_of_it_leaves_hal
 
 def test_occupancy_counts_components():
     prior = Petals()
-    assert r.occupancy_perplexity(prior.sample(5000), prior) == pytest.approx(10, abs=0.2)
+    assert r.occupancy_error(prior.sample(5000), prior) < 0.02
     z = prior.means[:3].repeat(100, 1)
-    assert r.occupancy_perplexity(z, prior) == pytest.approx(3)
     assert r.occupancy_error(z, prior) == pytest.approx(1 / 3 - 0.1)
     soft = torch.eye(5)[torch.randint(2, (300,))] * 0.8 + 0.04
-    assert r.occupancy_perplexity(soft, OneHot(5)) == pytest.approx(2, abs=0.01)
+    assert r.occupancy_error(soft, OneHot(5)) == pytest.approx(1 / 2 - 1 / 5, abs=0.1)
 
 
 def test_each_prior_has_the_referees_that_make_sense():
-    assert "mardia_kurtosis" in r.applicable(Gaussian(2))
     assert "occupancy_error" not in r.applicable(Gaussian(2))
     assert {"holes", "occupancy_error"} <= set(r.applicable(Petals()))
-    assert not {"holes", "ks", "two_sample_test", "mardia_kurtosis"} & set(r.applicable(OneHot(5)))
+    assert not {"holes", "ks", "two_sample_test"} & set(r.applicable(OneHot(5)))
 
 
 def test_the_same_seed_gives_the_same_numbers_and_leaves_the_random_state():
