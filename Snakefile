@@ -9,7 +9,6 @@ import sys
 from snakemake.utils import min_version
 
 from bench.config.reading import ConfigError
-from bench.door.mistakes import refusals
 from bench.records.snakemake_jobs import Jobs
 from bench.records.whole_files import DiskFull
 
@@ -41,8 +40,6 @@ container: "latentbench.sif"
 
 onstart:
     JOBS.hold()
-    for path in refusals(JOBS.folder):
-        path.unlink()  # what was wrong may be mended
 
 
 wildcard_constraints:

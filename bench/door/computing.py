@@ -37,7 +37,7 @@ def train(
 ) -> int:  # fmt: skip
     """Train the stale runs; the exit status. After a failure the rest is trained by a process that starts afresh."""
     statuses = None
-    with logged(log, done):
+    with logged(log):
         results = Results(read(config)[0])
         chosen = select(results.runs, list(runs))
         device = computer(device, threads)
@@ -63,7 +63,7 @@ def evaluate(
     log: Path | None, controls: bool,
 ) -> None:  # fmt: skip
     """Measure what is stale of the runs, or of the rows that need no model."""
-    with logged(log, done):
+    with logged(log):
         results = Results(read(config)[0])
         chosen = select(results.runs, list(runs))
         device = computer(device, threads)

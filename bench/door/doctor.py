@@ -7,8 +7,6 @@ process of its own under a time limit, and what cannot be looked at at all is a 
 from __future__ import annotations
 
 import importlib.metadata
-import json
-import locale
 import os
 import platform
 import re
@@ -18,40 +16,35 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import partial
 from pathlib import Path
-from threading import Lock
 
 from bench import ROOT, SHARE
 
 GOOD, NOTE, WRONG = "ok", "note", "WRONG"
 LIMIT = 120.0  # seconds for what is tried in a process of its own
-ONCE = Lock()
+DATA = ("digits", "mnist", "fashion_mnist", "svhn", "tfd")
 Finding = tuple[str, str]  # GOOD, NOTE or WRONG, and what was found
 
 
-@cache
-def aside(*probe: str, **environment: str) -> str:
-    """What one of `bench.door.probes` says, in a process of its own.
-
-    Raises:
-        RuntimeError: it failed, crashed or took longer than `LIMIT`; the message is its last line.
-    """
+def aside(*probe: str, remedy: str, **environment: str) -> Finding:
+    """What one of `bench.door.probes` finds in a process of its own: its last line, or that of its error."""
     command = [sys.executable, "-m", "bench.door.probes", *probe]
     place = {"cwd": ROOT, "env": os.environ | environment | {"PYTHONIOENCODING": "utf-8"}, "encoding": "utf-8"}
     try:
         done = subprocess.run(command, capture_output=True, errors="replace", timeout=LIMIT, check=False, **place)
     except subprocess.TimeoutExpired:
-        raise RuntimeError(f"no answer within {LIMIT:.0f} s") from None
+        return WRONG, f"no answer within {LIMIT:.0f} s; {remedy}"
+    lines = [line for line in (done.stderr if done.returncode else done.stdout).splitlines() if line.strip()]
+    text = lines[-1] if lines else f"ended with {done.returncode}"
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"ended with {done.returncode}"]
-        raise RuntimeError(lines[-1][:200])
-    return done.stdout.strip().splitlines()[-1]
+        return WRONG, f"{text[:300]}; {remedy}"
+    return (NOTE if text.startswith("not here") else GOOD), text
 
 
 def _python() -> Finding:
     found = f"{platform.python_version()} at {sys.executable}"
-    if platform.python_version_tuple()[:2] < ("3", "11"):
+    if tuple(map(int, platform.python_version_tuple()[:2])) < (3, 11):
         return WRONG, f"{found}; 3.11 or newer is needed: make setup PYTHON=python3.11"
     return GOOD, found
 
@@ -72,82 +65,27 @@ def _lock() -> Finding:
         if installed not in versions and not (installed is None and name in elsewhere):
             others.append(f"{name} is {installed or 'absent'}, {' or '.join(sorted(versions))} is wanted")
     if others:
-        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-        return WRONG, f"not in sync: {', '.join(others[:3])}{more}: make setup"
+        return WRONG, f"not in sync, {len(others)} packages: {', '.join(others[:3])}: make setup"
     return GOOD, f"{len(pins)} packages as requirements.lock has them"
 
 
-def _torch_says() -> str:
-    with ONCE:
-        return aside("torch")
-
-
-def _torch() -> Finding:
-    try:
-        return GOOD, json.loads(_torch_says())["version"]
-    except RuntimeError as error:
-        return WRONG, f"{error}: make setup"
-
-
-def _cuda() -> Finding:
-    try:
-        found = json.loads(_torch_says())
-    except RuntimeError as error:
-        return NOTE, f"not known, for torch does not answer ({error})"
-    if not found["devices"]:
-        why = "torch was built without it" if not found["cuda"] else f"no device answers to CUDA {found['cuda']}"
-        return NOTE, f"none, {why}; everything runs on the processor"
-    devices = "; ".join(
-        f"{name}, {arch}, {free:,} of {total:,} MB free" for name, arch, free, total in found["devices"]
-    )
-    return GOOD, f"CUDA {found['cuda']}: {devices}"
-
-
-def _compiler() -> Finding:
-    name = os.environ.get("CXX") or next(filter(shutil.which, ("g++", "c++", "clang++")), "g++")
-    remedy = "dense PyTorch stands in for KeOps: apt-get install g++, or name yours in CXX"
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "a.cpp"
-        source.write_text("#include <cmath>\nint main() { return std::isnan(0.0); }\n", encoding="utf-8")
-        try:
-            command = [*name.split(), str(source), "-o", f"{folder}/a"]
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return WRONG, f"{name} does not run ({error}); {remedy}"
-        if done.returncode:
-            return WRONG, f"{name} compiles nothing ({(done.stderr.splitlines() or ['?'])[-1][:120]}); {remedy}"
-    return GOOD, f"{shutil.which(name.split()[0])}"
-
-
 def _keops() -> Finding:
-    folder = tempfile.mkdtemp(prefix="keops-doctor-")
-    try:
-        return GOOD, aside("keops", KEOPS_CACHE_FOLDER=folder, PYKEOPS_VERBOSE="0")
-    except RuntimeError as error:
-        return WRONG, f"{error}; dense PyTorch stands in for it: see to the compiler, then make setup"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _data(name: str) -> Finding:
-    try:
-        found = aside("data", name)
-    except RuntimeError as error:
-        return WRONG, f"{error}; the folder is named by DATA_ROOT, now {os.environ.get('DATA_ROOT') or 'data'}"
-    return {"every": GOOD, "here;": GOOD, "not": NOTE}.get(found.split()[0], WRONG), found
+    remedy = "dense PyTorch stands in for it; it wants a C++ compiler: apt-get install g++, or name yours in CXX"
+    with tempfile.TemporaryDirectory(prefix="keops-doctor-") as folder:
+        return aside("keops", remedy=remedy, KEOPS_CACHE_FOLDER=folder, PYKEOPS_VERBOSE="0")
 
 
 def _disk() -> Finding:
-    folder = Path("results") if Path("results").exists() else Path()
+    folder = (Path("results") if Path("results").exists() else Path()).resolve()
     free = shutil.disk_usage(folder).free / 2**30
     try:
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return WRONG, f"{folder.resolve()} cannot be written ({error.strerror}); work in a checkout of your own"
+        return WRONG, f"{folder} cannot be written ({error.strerror}); work in a checkout of your own"
     if free < 2:
-        return WRONG, f"{free:.1f} GB free at {folder.resolve()}; a run of a config wants 2: free some"
-    return GOOD, f"{free:.0f} GB free at {folder.resolve()}"
+        return WRONG, f"{free:.1f} GB free at {folder}; a run of a config wants 2: free some"
+    return GOOD, f"{free:.0f} GB free at {folder}"
 
 
 def _memory() -> Finding:
@@ -158,40 +96,14 @@ def _memory() -> Finding:
     return GOOD, f"{free:.0f} of {total:.0f} GB free"
 
 
-def _threads() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    named = os.environ.get("OMP_NUM_THREADS")
-    if named and not (named.isdigit() and 1 <= int(named) <= 4 * cores):
-        return WRONG, f"{cores} cores, and OMP_NUM_THREADS is {named!r}: unset it, or make it 1 to {cores}"
-    return GOOD, f"{cores} cores{f', OMP_NUM_THREADS {named}' if named else ''}"
-
-
-def _locale() -> Finding:
-    encoding = locale.getpreferredencoding(False)
-    try:
-        locale.setlocale(locale.LC_ALL, "")
-    except locale.Error:
-        named = os.environ.get("LC_ALL") or os.environ.get("LANG")
-        return WRONG, f"this machine has no locale {named!r}: export LC_ALL=C.UTF-8"
-    if encoding.lower().replace("-", "") != "utf8":
-        return NOTE, f"{encoding}, which lacks signs that are printed, such as − and ±: export LC_ALL=C.UTF-8"
-    return GOOD, encoding
-
-
 CHECKS: dict[str, Callable[[], Finding]] = {
     "Python": _python,
     "lock": _lock,
-    "torch": _torch,
-    "CUDA": _cuda,
-    "compiler": _compiler,
+    "torch": partial(aside, "torch", remedy="make setup"),
     "KeOps": _keops,
-    **{
-        f"data: {name}": (lambda name=name: _data(name)) for name in ("digits", "mnist", "fashion_mnist", "svhn", "tfd")
-    },
+    **{f"data: {name}": partial(aside, "data", name, remedy="DATA_ROOT names the folder") for name in DATA},
     "disk": _disk,
     "memory": _memory,
-    "threads": _threads,
-    "locale": _locale,
 }
 
 
@@ -206,9 +118,7 @@ def carefully(check: Callable[[], Finding]) -> Finding:
 def findings() -> Iterator[tuple[str, Finding]]:
     """Each check's name and finding, in order; those that take long run at the same time."""
     with ThreadPoolExecutor(4) as pool:
-        asked = {name: pool.submit(carefully, check) for name, check in CHECKS.items()}
-        for name, answer in asked.items():
-            yield name, answer.result()
+        yield from zip(CHECKS, pool.map(carefully, CHECKS.values()), strict=True)
 
 
 def doctor() -> int:
@@ -216,5 +126,5 @@ def doctor() -> int:
     sick = False
     for name, (state, text) in findings():
         sick = sick or state == WRONG
-        print(f"{state:5}  {name:12}  {' '.join(text.split())}", flush=True)
+        print(f"{state:5}  {name:20}  {' '.join(text.split())}", flush=True)
     return int(sick)

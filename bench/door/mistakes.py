@@ -20,7 +20,6 @@ from pathlib import Path
 import click
 
 FAULT, MISTAKE, HELD, INTERRUPTED, STOPPED = 1, 2, 75, 130, 143
-REFUSED = ".refused"
 MARK = "latentbench: "  # begins what a job says to the terminal
 
 
@@ -73,21 +72,9 @@ def carry_out(command: click.Command, arguments: list[str] | None = None) -> int
         return words[1]
 
 
-def refusal(done: Path) -> Path:
-    """The file that says that a job ended with a mistake: a workflow that tries it again ends at once."""
-    return done.with_name(f"{done.name}{REFUSED}")
-
-
-def refusals(folder: Path) -> list[Path]:
-    """Those of a folder of jobs."""
-    return sorted(folder.glob(f"*{REFUSED}"))
-
-
 @contextlib.contextmanager
-def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
+def logged(log: Path | None) -> Iterator[None]:
     """Within: all output goes to the file `log`, but for the lines of an error, which go to the terminal too.
-
-    A mistake leaves the `refusal` of `done`, on which the next one ends at once.
 
     Raises:
         click.exceptions.Exit: with the status of the error.
@@ -96,9 +83,6 @@ def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
         yield
         return
     log.parent.mkdir(parents=True, exist_ok=True)
-    if done and refusal(done).exists():
-        log.write_text(refusal(done).read_text(encoding="utf-8"), encoding="utf-8")  # the workflow empties it
-        raise click.exceptions.Exit(MISTAKE)
     before = [os.dup(1), os.dup(2)]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -113,8 +97,6 @@ def logged(log: Path | None, done: Path | None = None) -> Iterator[None]:
         lines, code = words
         os.write(2, f"{lines}\n".encode())
         os.write(before[1], "".join(f"{MARK}{line}\n" for line in lines.splitlines()).encode())
-        if done and code == MISTAKE:
-            refusal(done).write_text(f"{lines}\n", encoding="utf-8")
         raise click.exceptions.Exit(code) from None
     finally:
         sys.stdout.flush()

@@ -70,24 +70,7 @@ class Config(click.ParamType):
         return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
 
 
-class Cells(click.ParamType):
-    """A run, or the beginning of its id: likelihood, likelihood/mmd."""
-
-    name = "runs"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The experiments and methods of the config that is named before."""
-        from bench.config.reading import ConfigError
-        from bench.records.freshness import read
-
-        try:
-            cells = {f"{run.experiment}/{run.method}" for run in read(ctx.params["config"])[1]}
-        except (ConfigError, KeyError):
-            return []
-        return [CompletionItem(cell) for cell in sorted(cells) if cell.startswith(incomplete)]
-
-
-CONFIG, CELLS = Config(), Cells()
+CONFIG = Config()
 COUNT = click.IntRange(min=1, max=100_000)
 # Results depend on the number of threads, so more than this machine has cores may be wanted; but no thousands.
 THREADS = click.IntRange(min=1, max=max(256, os.cpu_count() or 1))
@@ -103,7 +86,7 @@ def computing(command: Callable) -> Callable:
         click.option("--force", is_flag=True, help="Also what is up to date."),
         click.option("--done", type=click.Path(path_type=Path), help="File to write when everything is done."),
         LOG,
-        click.argument("runs", nargs=-1, type=CELLS),
+        click.argument("runs", nargs=-1),
         click.argument("config", type=CONFIG),
     ):
         command = option(command)

@@ -14,17 +14,16 @@ import click
 
 from bench import SHARE
 from bench.config.runs import Run
-from bench.door.mistakes import FAULT, HELD, MARK, MISTAKE, refusals
+from bench.door.mistakes import FAULT, HELD, MARK
 from bench.records import whole_files
 from bench.records.freshness import TIMING, Results
 from bench.records.snakemake_jobs import Jobs
 
 SUMMARY = "summary.txt"  # what the last report said, beside the page
-TRAINED = 0.75  # of a run's work, about
 
 
 class Progress:
-    """How far the runs have come that were to do when this began, judged by their files."""
+    """How far the runs have come that were to do when this began, judged by their measurements."""
 
     def __init__(self, results: Results):
         self.results = results
@@ -32,33 +31,20 @@ class Progress:
         for run in results.runs:
             if results.stale(run):
                 self.cells.setdefault(run.cell, []).append(run)
-        self.before = {run.id: self._stamps(run) for runs in self.cells.values() for run in runs}
+        self.before = {run.id: self._measured(run) for runs in self.cells.values() for run in runs}
         self.count = len(self.cells)
-        self.widest = max((len(named(runs[0])) for runs in self.cells.values()), default=0)
-        self.most = max((len(str(len(runs))) for runs in self.cells.values()), default=1)
         self.begun = time.monotonic()
 
-    def _stamps(self, run: Run) -> list[int]:
-        def stamp(name: str) -> int:
-            try:
-                return self.results.path(run, name).stat().st_mtime_ns
-            except OSError:
-                return 0
-
-        return [stamp("record.json"), stamp("metrics.json")]
-
-    def _left(self, run: Run) -> float:
-        trained, measured = (a != b for a, b in zip(self._stamps(run), self.before[run.id], strict=True))
-        return 0.0 if measured else 1 - TRAINED * trained
+    def _measured(self, run: Run) -> float:
+        path = self.results.path(run, "metrics.json")
+        return path.stat().st_mtime if path.exists() else 0.0
 
     def lines(self) -> list[str]:
         """A line for each cell that was finished since this was last asked."""
-        left = {cell: sum(map(self._left, runs)) for cell, runs in self.cells.items()}
-        work = sum(left.values())
-        remaining = (time.monotonic() - self.begun) * work / max(len(self.before) - work, 0.1)
-        return [self._line(self.cells.pop(cell), remaining) for cell, work in left.items() if not work]
+        done = [c for c, runs in self.cells.items() if all(self._measured(r) != self.before[r.id] for r in runs)]
+        return [self._line(self.cells.pop(cell)) for cell in done]
 
-    def _line(self, runs: list[Run], remaining: float) -> str:
+    def _line(self, runs: list[Run]) -> str:
         def read(name: str) -> list[dict]:
             return [whole_files.read_json(self.results.path(run, name)) or {} for run in runs]
 
@@ -66,26 +52,18 @@ class Progress:
         seconds += sum(sum(timing.get("seconds", {}).values()) for timing in read(TIMING))
         ends = Counter(metrics.get("status", "missing") for metrics in read("metrics.json"))
         bad = "".join(f", {n} {status}" for status, n in ends.items() if status != "ok")
-        seeds = f"{len(runs):{self.most}} seed{'s' if len(runs) > 1 else ' '}"
-        left = f", about {duration(remaining)} left" if self.cells else ""
-        place = f"{self.count - len(self.cells)} of {self.count} cells{left}"
-        return f"{named(runs[0]):{self.widest}} {seeds} {duration(seconds):>8}{bad}   {place}"
-
-
-def named(run: Run) -> str:
-    """A cell for readers."""
-    return f"{run.experiment}/{run.method}"
+        name, seeds = f"{runs[0].experiment}/{runs[0].method}", f"{len(runs)} seed{'s' * (len(runs) > 1)}"
+        done = self.count - len(self.cells)
+        left = (time.monotonic() - self.begun) / done * len(self.cells)
+        said = f"{done} of {self.count} cells" + (f", about {duration(left)} left" if left else "")
+        return f"{name:30} {seeds:>8} {duration(seconds):>8}{bad}   {said}"
 
 
 def duration(seconds: float) -> str:
     """Seconds for eyes: 8 s, 3 min, 2.5 h."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def run(config: str, options: list[str]) -> int:
@@ -113,7 +91,7 @@ def tune(config: str, options: list[str]) -> int:
 
 
 def snakemake(jobs: Jobs, arguments: list[str]) -> int:
-    """Snakemake's exit status, or that of a mistake which a job found; a line for each finished cell on the way.
+    """Snakemake's exit status; a line for each finished cell on the way.
 
     Snakemake's own lock outlives a Snakemake that was killed. The results' lock does not, and is asked instead.
     """
@@ -167,4 +145,4 @@ def snakemake(jobs: Jobs, arguments: list[str]) -> int:
     if not said:
         click.echo("\n".join(line for line in heard if line.strip()), err=True)
     click.echo(f"not everything was done; all that Snakemake said: {log}", err=True)
-    return MISTAKE if refusals(jobs.folder) else FAULT if child.returncode < 0 else child.returncode
+    return FAULT if child.returncode < 0 else child.returncode

@@ -1,21 +1,20 @@
 """What could crash or hang, tried in a process of its own: `python -m bench.door.probes torch|keops|data [NAME]`."""
 
-import json
 import sys
-from collections.abc import Callable
 
 
 def torch() -> str:
-    """Its version and devices, as JSON."""
+    """Its version and devices."""
     import torch
 
+    if not torch.cuda.is_available():
+        return f"{torch.__version__}; no GPU answers, so everything runs on the processor"
     devices = []
-    for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+    for i in range(torch.cuda.device_count()):
         free, total = (n // 2**20 for n in torch.cuda.mem_get_info(i))
-        architecture = "sm_{}{}".format(*torch.cuda.get_device_capability(i))
         torch.ones(2, device=i).sum().item()
-        devices.append(f"{torch.cuda.get_device_name(i)}, {architecture}, {free:,} of {total:,} MB free")
-    return json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "devices": devices})
+        devices.append(f"{torch.cuda.get_device_name(i)}, {free:,} of {total:,} MB free")
+    return f"{torch.__version__}, CUDA {torch.version.cuda}: {'; '.join(devices)}"
 
 
 def keops() -> str:
@@ -39,16 +38,10 @@ def data(name: str) -> str:
     try:
         source.read(source.checksums)
     except declarations.Absent:
-        return "not here: " + (
-            "the first run that wants it fetches it" if source.checksums else "ask its owners for it"
-        )
-    except declarations.DataError as error:
-        return str(error)
+        return f"not here: {'the first run that wants it fetches it' if source.checksums else 'ask its owners for it'}"
     return "every file has its checksum" if source.checksums else "here; nobody has published a checksum"
 
 
-PROBES: dict[str, Callable[..., str]] = {"torch": torch, "keops": keops, "data": data}
-
 if __name__ == "__main__":
-    said = PROBES[sys.argv[1]](*sys.argv[2:])
+    said = {"torch": torch, "keops": keops, "data": data}[sys.argv[1]](*sys.argv[2:])
     print(f"\n{said}")
