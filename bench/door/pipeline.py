@@ -76,7 +76,7 @@ def run(config: str, options: list[str]) -> int:
     jobs.prepare()
     folder = jobs.results.folder
     done = (folder / "report/index.html").exists() and os.path.exists(jobs.done["results", "report"])
-    if (options or not done) and (code := snakemake(jobs, options)):
+    if not done and (code := snakemake(jobs, options)):
         return code
     if (folder / SUMMARY).exists():
         click.echo((folder / SUMMARY).read_text(encoding="utf-8"), nl=False)

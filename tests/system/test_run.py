@@ -54,7 +54,7 @@ def test_a_mistake_that_a_job_finds_is_told_once(copy):
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{name}-ubyte").write_bytes(bytes(100))
     copy.edit("config/tiny.yaml", "dataset: digits", "dataset: mnist")
-    output = copy.run(*RUN, rc=1)
+    output = copy.run("env", "-u", "DATA_ROOT", *RUN, rc=1)
     assert output.count("train-images-idx3-ubyte: expected") == 1
 
 
