@@ -6,23 +6,27 @@ from pathlib import Path
 from bench.records import packing, result_set
 from bench.records.result_set import Damaged
 
+# What a run must have in common in all sets, by its key in the record.
+SAME = {
+    "version": "code or data",
+    "run": "settings",
+    "status": "status",
+    "hashes": "weights, batches, labels or model",
+}
+
 
 class Contradiction(ValueError):
     """Two sets say different things of the same; a line for each."""
 
 
 def _differences(a: dict, b: dict, where: str) -> list[str]:
-    """What two lines of the same run disagree in."""
-    if ("baseline" in a) != ("baseline" in b):
-        return [f"{a['id']}: a method in one set, a baseline in the other ({where})"]
-    if "baseline" in a:
-        first, second = a["baseline"]["version"], b["baseline"]["version"]
-        found = [] if first == second else [f"{a['id']}: measured by other code ({first}, {second}; {where})"]
-    else:
-        found = _of_trainings(a["record"], b["record"], a["id"], where)
-    if found:
-        return found
+    """What two lines of the same run disagree in; the first thing that explains the others."""
+    ours, theirs = (line.get("record") or line["baseline"] for line in (a, b))
+    for key, words in SAME.items():
+        if ours.get(key) != theirs.get(key):
+            return [f"{a['id']}: other {words} ({where})"]
     rows = [{(r["metric"], r["split"]): r for r in line["metrics"]["rows"]} for line in (a, b)]
+    found = []
     for name in sorted(rows[0].keys() & rows[1].keys()):
         first, second = rows[0][name], rows[1][name]
         if first != second:
@@ -30,22 +34,6 @@ def _differences(a: dict, b: dict, where: str) -> list[str]:
     if not found and a["metrics"] != b["metrics"]:
         found.append(f"{a['id']}: measured by other protocols ({where})")
     return found
-
-
-def _of_trainings(a: dict, b: dict, run: str, where: str) -> list[str]:
-    code, data = zip(*(record["version"].split("-") for record in (a, b)), strict=True)
-    if data[0] != data[1]:
-        return [f"{run}: other data ({data[0]}, {data[1]}; {where})"]
-    if a["run"] != b["run"]:
-        return [f"{run}: other settings ({where})"]
-    if code[0] != code[1]:
-        return [f"{run}: other code ({code[0]}, {code[1]}; {where})"]
-    if a["status"] != b["status"]:
-        return [f"{run}: {a['status']} and {b['status']} ({where})"]
-    if a["hashes"] != b["hashes"]:
-        names = sorted(k for k in {*a["hashes"], *b["hashes"]} if a["hashes"].get(k) != b["hashes"].get(k))
-        return [f"{run}: trained twice, to other {', '.join(names)} ({where})"]
-    return []
 
 
 def merge(sources: Sequence[Path], output: Path) -> str:

@@ -7,7 +7,7 @@ import resource
 import socket
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from bench import ROOT
@@ -44,13 +44,7 @@ def commit() -> tuple[str | None, bool | None]:
 @cache
 def versions() -> dict[str, str]:
     """The installed versions of what computes the numbers."""
-    found = {"python": platform.python_version()}
-    for name in DISTRIBUTIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "absent"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in DISTRIBUTIONS}
 
 
 def processor() -> str:

@@ -1,6 +1,6 @@
 """What ended a run that is no result of its method: faults of the machine, and deaths of the process.
 
-Of deaths there is evidence: a crash of native code, a lack of memory, a hang.
+Of deaths there is evidence: a crash of native code, a hang.
 """
 
 import contextlib
@@ -46,21 +46,11 @@ def raise_all(errors: Sequence[Exception]) -> None:
 
 
 class Died(RuntimeError):
-    """The run is given up. `status` is what its record says: crashed, out of memory or timeout."""
+    """The run is given up. `status` is what its record says: crashed or timeout."""
 
     def __init__(self, status: str, reason: str):
         self.status = status
         super().__init__(reason)
-
-
-def _killed_for_memory() -> tuple[str, int]:
-    """The boot of this machine and how many processes its kernel has killed for memory since."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
-        kills = next(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip(), kills
-    except (OSError, StopIteration):
-        return "", 0
 
 
 @contextlib.contextmanager
@@ -74,15 +64,12 @@ def attempt(folder: Path, version: str, timeout: float | None = None) -> Iterato
         Died: the earlier attempts are enough.
     """
     notes, trace = folder / "attempts.json", folder / "crash.txt"
-    boot, kills = _killed_for_memory()
     earlier = whole_files.read_json(notes) or {}
     deaths = earlier.get("deaths", []) if earlier.get("version") == version else []
     if trace.exists() and (first := trace.read_text(errors="replace").strip().partition("\n")[0]):
         deaths = [*deaths, ["timeout" if first.startswith("Timeout") else "crashed", first]]
-    elif earlier.get("boot") == boot and earlier.get("kills", kills) < kills:
-        deaths = [*deaths, ["out of memory", "the process was killed for memory"]]
     trace.unlink(missing_ok=True)
-    whole_files.write_json(notes, {"version": version, "deaths": deaths, "boot": boot, "kills": kills})
+    whole_files.write_json(notes, {"version": version, "deaths": deaths})
     if deaths and (len(deaths) >= LIMIT or deaths[-1][0] == "timeout"):
         raise Died(*deaths[-1])
     before = faulthandler.is_enabled()

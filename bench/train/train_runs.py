@@ -138,9 +138,6 @@ def record(
         status, reason = "timeout", f"longer than {run.settings.timeout:g} s"
     except Died as error:
         status, reason = error.status, str(error)
-        if status == "out of memory" and old.get("status") == "ok":
-            (checkpoints / "attempts.json").unlink()  # with more of it, the next one may do
-            raise MachineFault(f"{run.id}: {reason}") from error
     except DataError as error:
         raise DataError(f"{run.id}: {error}") from error
     except OSError:

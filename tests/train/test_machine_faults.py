@@ -8,7 +8,7 @@ from bench.data.verified_files import DataError
 from bench.evaluate import measure_runs, protocols
 from bench.records import whole_files
 from bench.records.freshness import Results
-from bench.train import crashes, train_runs
+from bench.train import train_runs
 from tests.support.checkout import TINY
 
 
@@ -80,22 +80,6 @@ def test_a_disk_that_fills_up_while_the_results_are_written_leaves_the_old_ones(
         with pytest.raises(OSError, match="No space"):
             train_runs.train_all(results, results.runs, force=True)
         assert files(results) == before
-
-
-def test_three_deaths_of_memory_replace_no_numbers_and_the_next_training_tries_again(results, monkeypatch):
-    before, run = files(results), results.runs[0]
-    attempt = crashes.attempt
-
-    def died(*_):
-        raise crashes.Died("out of memory", "the process was killed for memory")
-
-    monkeypatch.setattr(train_runs, "attempt", died)
-    whole_files.write_json(results.path(run, "checkpoints/attempts.json"), {"deaths": []})
-    with pytest.raises(crashes.MachineFault, match=f"{run.id}: the process was killed for memory"):
-        train_runs.train_all(results, [run], force=True)
-    assert files(results) == before
-    monkeypatch.setattr(train_runs, "attempt", attempt)
-    assert train_runs.train_all(results, [run], force=True) == {run.id: "ok"}
 
 
 def test_a_run_whose_data_are_wrong_is_named_and_costs_no_other_one_its_turn(results, monkeypatch):
