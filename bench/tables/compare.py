@@ -2,11 +2,9 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from bench.tables.formats import Table, entry, number, table, to_markdown
 from bench.tables.metric_names import metric as describe
@@ -14,40 +12,6 @@ from bench.tables.statistics import compare, holm
 from bench.tables.tidy_table import RUN, failure, read_metrics
 
 CELL = ["experiment", "method", "metric"]
-
-
-class Change(NamedTuple):
-    """A cell whose numbers changed on the seeds that both sets have: the means, B − A with its interval, and a test.
-
-    `p` is NaN where there is none: one seed, or equal differences, of a number that is no mean over images.
-    """
-
-    cell: tuple[str, str, str]
-    seeds: int
-    before: float
-    after: float
-    low: float
-    high: float
-    test: str
-    p: float
-
-
-def change(cell: tuple[str, str, str], pairs: pd.DataFrame) -> Change | None:
-    """What became of a cell, given a row for each seed that both have; None if nothing.
-
-    A paired t-test of the differences. Where they have no spread, a z-test with the standard errors over test images.
-    """
-    if np.array_equal(pairs["value_a"], pairs["value_b"]):
-        return None
-    seeds, before, after = len(pairs), float(pairs["value_a"].mean()), float(pairs["value_b"].mean())
-    found = compare(pairs["value_b"], pairs["value_a"])
-    if found.deviation:
-        return Change(cell, seeds, before, after, found.low, found.high, "paired t", found.p)
-    se = math.hypot(pairs["standard_error_a"].mean(), pairs["standard_error_b"].mean())
-    if not se > 0:
-        return Change(cell, seeds, before, after, math.nan, math.nan, "none", math.nan)
-    half, p = stats.norm.ppf(0.975) * se, float(2 * stats.norm.sf(abs(after - before) / se))
-    return Change(cell, seeds, before, after, after - before - half, after - before + half, "z over images", p)
 
 
 def diff(a: Path, b: Path) -> tuple[str, bool]:
@@ -63,22 +27,26 @@ def diff(a: Path, b: Path) -> tuple[str, bool]:
     both = left.dropna(subset="metric").merge(
         right.dropna(subset="metric"), "outer", keys, suffixes=("_a", "_b"), indicator="side"
     )
-    cells = both[both["side"] == "both"].groupby(CELL, sort=False)
-    found = [c for cell, pairs in cells if (c := change(cell, pairs.set_index("seed")))]
+    pairs = {cell: rows for cell, rows in both[both["side"] == "both"].groupby(CELL, sort=False)}
+    found = {
+        cell: compare(rows.set_index("seed")["value_b"], rows.set_index("seed")["value_a"])
+        for cell, rows in pairs.items()
+        if not np.array_equal(rows["value_a"], rows["value_b"])
+    }
     rows, beyond = [], 0
-    for c, p in zip(found, holm([c.p for c in found]) if found else (), strict=True):
+    for (cell, c), p in zip(found.items(), holm([c.p for c in found.values()]), strict=True):
         noise = bool(p >= 0.05)  # no test, no noise
         beyond += not noise
-        d = describe(c.cell[2]).digits + 1
+        d, before, after = describe(cell[2]).digits + 1, pairs[cell]["value_a"].mean(), pairs[cell]["value_b"].mean()
         ends = f"{number(c.low, d, sign=True)} to {number(c.high, d, sign=True)}" if math.isfinite(c.low) else None
         said = "within noise" if noise else "changed" if not math.isnan(p) else "changed, no test possible"
         rows.append(
-            [*c.cell, c.seeds, number(c.before, d), number(c.after, d), number(c.after - c.before, d, sign=True),
-             entry(ends), c.test, number(p, 3), said]
+            [*cell, c.pairs, number(before, d), number(after, d), number(c.difference, d, sign=True), entry(ends),
+             number(p, 3), said]
         )  # fmt: skip
     same = (both["side"] == "both") & (both["value_a"] == both["value_b"])
     said = [f"{same.sum():,} of {(both['side'] == 'both').sum():,} numbers that both have are identical."]
-    head = ["experiment", "method", "metric", "seeds", "A", "B", "B - A", "95 % interval", "test", "p (Holm)", ""]
+    head = ["experiment", "method", "metric", "seeds", "A", "B", "B - A", "95 % interval", "p (Holm)", ""]
     if rows:
         said.append(to_markdown(table("diff", f"{len(rows)} cells with other numbers:", head, rows)))
     for side, name in (("left_only", "A"), ("right_only", "B")):

@@ -4,14 +4,15 @@ Nothing here makes up an uncertainty: numbers without a spread, one or many equa
 """
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
 
 Numbers = Sequence[Real] | np.ndarray | pd.Series
 ROUNDING = 1e-12  # of the largest number that entered a difference: what is less is no spread
@@ -22,78 +23,59 @@ RULE = (
 )
 
 
-class Interval(NamedTuple):
-    """The ends of a confidence interval."""
-
-    low: float
-    high: float
-
-
-def mean_interval(values: Numbers, confidence: float = 0.95, scale: float = 0.0) -> Interval | None:
-    """Student's interval of the mean; None where nothing but rounding, relative to `scale` or the values, varies.
+def mean_interval(values: Numbers, scale: float = 0.0) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean; None where nothing but rounding, relative to `scale` or the values, varies.
 
     Raises:
         ValueError: a value is not finite.
     """
-    values = np.asarray(values, dtype=float)
+    found = _test(np.asarray(values, dtype=float), scale)
+    return found and tuple(map(float, found.confidence_interval()))
+
+
+def _test(values: np.ndarray, scale: float):
+    """The t-test of the mean against 0; None without a spread."""
     if not np.isfinite(values).all():
         raise ValueError("scores must be finite; leave out the runs that have none, and say how many")
     if len(values) < 2 or np.ptp(values) <= ROUNDING * max(scale, np.abs(values).max()):
         return None
-    half = special.stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1) / math.sqrt(len(values))
-    return Interval(float(values.mean() - half), float(values.mean() + half))
+    return stats.ttest_1samp(values, 0)
 
 
 def holm(p: Numbers) -> np.ndarray:
     """p-values adjusted for their number by Holm's step-down (1979); NaN stays NaN and does not count."""
     adjusted = np.array(p, dtype=float)
-    order = np.argsort(adjusted)[: np.isfinite(adjusted).sum()]
-    steps = adjusted[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    known = np.isfinite(adjusted)
+    if known.any():
+        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
     return adjusted
 
 
-def seeds_needed(gap: Real, deviation: Real, power: float = 0.8, alpha: float = 0.05) -> int | None:
-    """The number of pairs with which a two-sided paired t-test finds a gap with probability `power`.
+def seeds_needed(gap: Real, deviation: Real) -> int | None:
+    """The number of pairs with which a two-sided paired t-test at 5 % finds a gap with a probability of 80 %.
 
     `deviation` is that of the differences. None for no gap or no deviation, or if it takes more than a million.
     """
-    if not (gap and deviation > 0 and math.isfinite(gap / deviation)):
+    if not (gap and deviation > 0 and 2e-3 < abs(gap / deviation) < math.inf):
         return None
-    effect = min(abs(gap / deviation), 30.0)  # above, the power of two pairs is 1 to all digits
-
-    def reached(pairs: int) -> float:
-        """The power of the t-test: the mass of the noncentral t beyond the two critical values."""
-        shift, critical = effect * math.sqrt(pairs), special.stdtrit(pairs - 1, 1 - alpha / 2)
-        return 1 - special.nctdtr(pairs - 1, shift, critical) + special.nctdtr(pairs - 1, shift, -critical)
-
-    n = bisect_left(range(1_000_001), power, lo=2, key=reached)
-    return n if n <= 1_000_000 else None
+    effect = min(abs(gap / deviation), 5.0)  # above, the power of so few pairs is not computed reliably
+    pairs = math.ceil(TTestPower().solve_power(effect, power=0.8, alpha=0.05))
+    return pairs if pairs <= 1_000_000 else None
 
 
 class Comparison(NamedTuple):
     """Method a against b on the seeds that both have; a positive difference, low and high favour a.
 
-    The ends of the 95 % interval and the p-value are NaN where the differences have no spread; `deviation` is their
-    standard deviation.
+    The ends of the 95 % interval and the p-value of the paired t-test are NaN where the differences have no spread;
+    `seeds` is the number of pairs that would resolve the observed difference.
     """
 
     pairs: int
     difference: float
-    deviation: float
-    low: float
-    high: float
-
-    @property
-    def p(self) -> float:
-        """The two-sided p-value of the paired t-test."""
-        t = self.difference / self.deviation * math.sqrt(self.pairs) if self.deviation else math.nan
-        return float(2 * special.stdtr(self.pairs - 1, -abs(t)))
-
-    @property
-    def seeds(self) -> int | None:
-        """The number of pairs that would resolve the observed difference."""
-        return seeds_needed(self.difference, self.deviation)
+    low: float = math.nan
+    high: float = math.nan
+    p: float = math.nan
+    seeds: int | None = None
 
 
 def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Comparison:
@@ -108,15 +90,12 @@ def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Compar
     if paired.empty:
         raise ValueError("the methods share no seed with a score")
     x, y = (side[paired].to_numpy(float) for side in (a, b))
-    difference = (x - y) * (1 if higher_is_better else -1)
-    interval = mean_interval(difference, scale=np.abs([x, y]).max())
-    return Comparison(
-        pairs=len(paired),
-        difference=float(difference.mean()),
-        deviation=float(difference.std(ddof=1)) if interval else 0.0,
-        low=interval.low if interval else math.nan,
-        high=interval.high if interval else math.nan,
-    )
+    differences = (x - y) * (1 if higher_is_better else -1)
+    mean, found = float(differences.mean()), _test(differences, scale=np.abs([x, y]).max())
+    if found is None:
+        return Comparison(len(paired), mean)
+    low, high = map(float, found.confidence_interval())
+    return Comparison(len(paired), mean, low, high, float(found.pvalue), seeds_needed(mean, differences.std(ddof=1)))
 
 
 def word(found: Comparison, margin: float | None) -> str:

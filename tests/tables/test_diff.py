@@ -54,7 +54,6 @@ def test_a_shift_is_found_with_its_interval(table, tmp_path):
     row = next(line for line in text.splitlines() if "log_likelihood" in line)
     assert "-10.00" in row
     assert "-10.25 to -9.75" in row  # 10 ± 4.303 · 0.1 / √3
-    assert "paired t" in row
 
 
 def test_only_the_seeds_of_both_are_held_against_each_other(table, tmp_path):
@@ -89,17 +88,8 @@ def test_a_run_that_ended_otherwise_is_told(table, tmp_path):
     assert "likelihood/vae seed 1: diverged: a loss is not finite -> timeout: a loss is not finite" in text
 
 
-@pytest.mark.parametrize(("by", "changed", "said"), [(0.5, False, "within noise"), (9.0, True, "changed")])
-def test_one_seed_is_judged_by_the_images(table, tmp_path, by, changed, said):
+def test_one_seed_is_no_test(table, tmp_path):
     one = table[table.seed == 0]
-    text, found = differ(one, shifted(one, by), tmp_path)
-    assert found == changed
-    assert "z over images" in text
-    assert said in text
-
-
-def test_one_seed_without_a_standard_error_is_no_noise(table, tmp_path):
-    one = table[table.seed == 0].assign(standard_error=None)
     text, changed = differ(one, shifted(one, 0.001), tmp_path)
     assert changed
     assert "no test possible" in text

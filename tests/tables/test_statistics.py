@@ -83,7 +83,7 @@ def test_seeds_needed_find_the_gap_as_often_as_promised(rng):
     assert (p < 0.05).mean() < 0.8
 
 
-@pytest.mark.parametrize(("gap", "deviation", "n"), [(0, 1, None), (1e-9, 1, None), (1, 0, None), (1e6, 1, 2)])
+@pytest.mark.parametrize(("gap", "deviation", "n"), [(0, 1, None), (1e-9, 1, None), (1, 0, None), (7, 1, 3), (1e6, 1, 3)])
 def test_seeds_needed_at_the_ends(gap, deviation, n):
     assert s.seeds_needed(gap, deviation) == n
 
@@ -128,7 +128,7 @@ def test_a_seed_without_a_score_is_left_out():
     ],
 )
 def test_the_rule(low, high, margin, word):
-    assert s.word(s.Comparison(3, 0.0, 1.0, low, high), margin) == word
+    assert s.word(s.Comparison(3, 0.0, low, high), margin) == word
 
 
 def test_what_is_merely_undecided_is_rarely_called_level(rng):
