@@ -207,7 +207,6 @@ class Config(Strict):
     batch_by: BatchBy = "method"
     only: Annotated[list[Name], Distinct] | None = None
     controls: bool = True
-    companion: Annotated[str, Field(pattern=NAME, max_length=40)] | None = None  # a set to compare orders with
     tuning: Tuning | None = None
     defaults: dict[str, Any] = {}
     methods: dict[Name, dict[str, Any]]

@@ -21,7 +21,7 @@ from bench.records import whole_files
 from bench.records.freshness import read
 from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
 from bench.report import overall_tables as overall
-from bench.tables import answers, companion, experiment_tables, files, tuning
+from bench.tables import answers, experiment_tables, files, tuning
 from bench.tables.formats import Entry, Table, spread, table
 from bench.tables.metric_names import metric as describe
 from bench.tables.paper_tables import PAPER
@@ -150,7 +150,6 @@ class Page:
             "caveat": p.caveat if p else "",
             "picture": p if p and p.rows else None,
             "overview": self.overview(),
-            "companion": self.attempt("the companion", companion.said, self.config, self.rows, self.source) or "",
         }
 
     def overview(self) -> Table:

@@ -1,15 +1,16 @@
 """One table in every form: CSV, Markdown, LaTeX; the report's template makes it HTML. Free of torch."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from numbers import Real
 from string import ascii_lowercase
 from typing import NamedTuple
+
+import pandas as pd
+from pylatexenc.latexencode import UnicodeToLatexEncoder
+from tabulate import tabulate
 
 DASH = "–"
 
@@ -108,12 +109,8 @@ def seconds(value: Real | None) -> str:
 
 def to_csv(content: Table) -> str:
     """As comma-separated values, a line for each row; footnotes are told in full."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(map(flat, content.head))
-    for row in content.rows:
-        writer.writerow([flat(e.plain + (f" [{content.notes[e.mark]}]" if e.mark else "")) for e in row])
-    return buffer.getvalue()
+    rows = [[flat(e.plain + (f" [{content.notes[e.mark]}]" if e.mark else "")) for e in row] for row in content.rows]
+    return pd.DataFrame(rows, columns=[*map(flat, content.head)]).to_csv(index=False, lineterminator="\n")
 
 
 def flat(text: str) -> str:
@@ -135,8 +132,6 @@ def to_markdown(content: Table) -> str:
         text = f"**{text}**" if e.bold else f"*{text}*" if e.level else text
         return text + (f"<sup>{e.mark}</sup>" if e.mark else "")
 
-    from tabulate import tabulate
-
     rows, head = [[cell(e) for e in row] for row in content.rows], [*map(literal, content.head)]
     align = ("left", *["right"] * (len(head) - 1))
     body = tabulate(rows, head, "pipe", colalign=align, disable_numparse=True) if rows else "No rows."
@@ -144,16 +139,13 @@ def to_markdown(content: Table) -> str:
     return f"{literal(content.caption)}\n\n{body}\n\n{notes}".rstrip() + "\n"
 
 
-@cache
-def _latex():
-    from pylatexenc.latexencode import UnicodeToLatexEncoder
-
-    return UnicodeToLatexEncoder(unknown_char_policy="unihex", unknown_char_warning=False)
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+LATEX = UnicodeToLatexEncoder(unknown_char_policy="unihex", unknown_char_warning=False)
 
 
 def escape(text: str) -> str:
     """`text` as LaTeX, on one line."""
-    return _latex().unicode_to_latex(flat(text)).replace(" -", " $-$").replace("(-", "($-$")
+    return LATEX.unicode_to_latex(flat(text)).replace(" -", " $-$").replace("(-", "($-$")
 
 
 def to_latex(content: Table) -> str:
@@ -163,31 +155,16 @@ def to_latex(content: Table) -> str:
         text = escape(e.text)
         text = "$-$" + text[1:] if text.startswith("-") and text[1:2].isdigit() else text
         text = rf"\textbf{{{text}}}" if e.bold else rf"\emph{{{text}}}" if e.level else text
+        text = "{}" + text if text[:1] in ("[", "*") else text  # which would be an argument of the line before
         detail = rf" {{\footnotesize({escape(e.detail)})}}" if e.detail else ""
         return text + detail + (rf"\textsuperscript{{{e.mark}}}" if e.mark else "")
 
-    def row(cells: Iterable[str]) -> str:
-        text = " & ".join(cells)
-        return ("{}" if text[:1] in ("[", "*") else "") + text + r" \\"  # which a bracket on the next line would follow
-
+    rows = [[cell(e) for e in row] for row in content.rows]
+    text = pd.DataFrame(rows, columns=[*map(escape, content.head)]).style.hide().to_latex(
+        column_format="l" + "r" * (len(content.head) - 1), position_float="centering", hrules=True,
+        caption=escape(content.caption), label=f"tab:{content.name}",
+    )  # fmt: skip
     notes = " ".join(rf"\textsuperscript{{{mark}}}~{escape(text)}." for mark, text in content.notes.items())
-    return "\n".join(
-        [
-            "% Needs \\usepackage{booktabs,graphicx}.",
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{escape(content.caption)}}}",
-            rf"\label{{tab:{content.name}}}",
-            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(content.head) - 1)}}}",
-            r"\toprule",
-            row(map(escape, content.head)),
-            r"\midrule",
-            *(row(map(cell, entries)) for entries in content.rows),
-            r"\bottomrule",
-            r"\end{tabular}}",
-            *([rf"\par\smallskip\footnotesize {notes}"] if notes else []),
-            r"\end{table}",
-            "",
-        ]
-    )
+    below = f"\n\\par\\smallskip\\footnotesize {notes}" if notes else ""
+    text = text.replace(r"\begin{tabular}", f"{FITTED}\n\\begin{{tabular}}")
+    return "% Needs \\usepackage{booktabs,graphicx}.\n" + text.replace(r"\end{tabular}", r"\end{tabular}}" + below)

@@ -20,7 +20,7 @@ from bench.config.schema import (
     Tuning,
 )
 from bench.records.freshness import Results
-from bench.tables import answers, companion
+from bench.tables import answers
 from bench.tables.tidy_table import RUN, family, short, title
 from bench.tables.tuning import ledger
 from bench.train import loop, optimizers
@@ -154,7 +154,6 @@ OTHERS = {
     "batch_by": ({}, {"batch_by": "run"}),
     "only": ({}, {"only": ["density"]}),
     "controls": ({}, {"controls": True}),
-    "companion": ({}, {"companion": "other"}),
     "tuning": ({}, TUNED),
     "defaults": ({}, {"defaults": {"width": 9}}),
     "methods": ({}, {"methods": {"mmd": {"weight": 2}}}),
@@ -206,7 +205,7 @@ def done(folder, said):
     experiments = [title(config, e, "experiments") for e in config.experiments]
     rows = pd.DataFrame({k: [] for k in (*RUN, "metric", "value", "status", "seconds", "run", "current")})
     chosen_by = [config.tuning.metric, ledger(config, rows).to_csv()] if config.tuning else []
-    shown = answers.caveat(config, rows, []), companion.said(config, rows, folder / "c/metrics.csv"), chosen_by
+    shown = answers.caveat(config, rows, []), chosen_by
     runs = [(run.id, run.data_root, run.settings.evaluations) for run in results.runs]
     return (
         results.folder,

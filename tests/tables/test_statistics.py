@@ -83,7 +83,9 @@ def test_seeds_needed_find_the_gap_as_often_as_promised(rng):
     assert (p < 0.05).mean() < 0.8
 
 
-@pytest.mark.parametrize(("gap", "deviation", "n"), [(0, 1, None), (1e-9, 1, None), (1, 0, None), (7, 1, 3), (1e6, 1, 3)])
+@pytest.mark.parametrize(
+    ("gap", "deviation", "n"), [(0, 1, None), (1e-9, 1, None), (1, 0, None), (7, 1, 3), (1e6, 1, 3)]
+)
 def test_seeds_needed_at_the_ends(gap, deviation, n):
     assert s.seeds_needed(gap, deviation) == n
 

@@ -1,7 +1,5 @@
 """Trials: as many for each method, chosen on validation images alone, none lost; what a run costs."""
 
-import math
-
 import pandas as pd
 import pytest
 import yaml
@@ -12,7 +10,7 @@ from bench.config.runs import expand
 from bench.config.schema import TUNING
 from bench.evaluate import measure_runs
 from bench.records.freshness import Results
-from bench.tables.costs import cost_table, milestones, time_to
+from bench.tables.costs import cost_table
 from bench.tables.tuning import chosen_settings, judge, ledger, tuned_table
 from bench.train import train_runs
 from tests.support.checkout import TINY
@@ -152,17 +150,6 @@ def test_trials_that_ran_are_judged_and_the_rest_is_written_as_not_run(tmp_path,
     assert found["seeds_finished"].to_dict() == {"default": 1, "width = 8": 0}
     assert found.loc["width = 8", "note"] == "not run"
     assert found.loc["default", "validation"] < 0
-
-
-def test_the_time_to_a_score_is_read_between_epochs():
-    points = {2: 0.0, 5: 30.0, 10: 40.0}
-    assert time_to(30.0, points, 100.0) == pytest.approx(50)
-    assert time_to(15.0, points, 100.0) == pytest.approx(35)
-    assert time_to(-1.0, points, 100.0) == pytest.approx(20)
-    assert math.isnan(time_to(41.0, points, 100.0))
-    names = ["validation_log_likelihood_epoch2", "validation_log_likelihood", "log_likelihood"]
-    rows = pd.DataFrame({"metric": names, "value": [1.0, 2.0, 3.0]})
-    assert milestones(rows, 20) == {2: 1.0, 20: 2.0}
 
 
 def test_costs_are_multiples_of_the_plain_autoencoder(config):
