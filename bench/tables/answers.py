@@ -5,6 +5,7 @@ from textwrap import fill
 from typing import NamedTuple
 
 import pandas as pd
+from tabulate import tabulate
 
 from bench.config.schema import TUNING, Config
 from bench.tables.costs import step_cost
@@ -212,37 +213,33 @@ def in_cell(c: Verdict, m: Measure) -> tuple[str, str]:
     return said(c.difference), f"{said(c.low)} to {said(c.high)}" if math.isfinite(c.low) else ""
 
 
-MARKS = {"better": "+", "worse": "-", "level": "=", "undecided": "?", "reference": " "}
+MARKS = {"better": "+", "worse": "-", "level": "=", "undecided": "?"}
 
 
 def text(found: Picture, width: int = 100) -> str:
-    """The picture for a terminal: four measures, those that count first, without intervals where they do not fit."""
-    chosen = sorted(range(len(found.measures)), key=lambda i: not found.measures[i].counts)[:4]
+    """The picture for a terminal: four measures, those that count first."""
+    chosen = sorted(sorted(range(len(found.measures)), key=lambda i: not found.measures[i].counts)[:4])
     rows = [row for row in found.rows if any(row.cells[i] for i in chosen)]
     cells = [c for row in rows for c in row.cells if c]
-    old = sum(not c.current for c in cells)
+    some_old = 0 < sum(not c.current for c in cells) < len(cells)
 
-    def cell(c: Verdict | None, m: Measure, wide: bool) -> str:
+    def cell(c: Verdict | None, m: Measure) -> str:
         if c is None:
             return ""
         value, ends = in_cell(c, m)
-        ends = f" [{ends.replace(' to ', ', ')}]" if ends and wide else ""
-        return f"{value}{ends} {MARKS[c.word]}{'' if c.current or old == len(cells) else '*'}".replace("−", "-")
+        if c.word == "reference":
+            return f"({value})"
+        ends = f" [{ends.replace(' to ', ', ')}]" if ends else ""
+        return f"{value}{ends} {MARKS[c.word]}{'*' if some_old and not c.current else ''}".replace("−", "-")
 
-    for wide in (True, False):
-        names = ["", *(row.short[:18] for row in rows)]
-        columns = [
-            [found.measures[i].label, *(cell(row.cells[i], found.measures[i], wide) for row in rows)]
-            for i in sorted(chosen)
-        ]
-        sizes = [max(map(len, column), default=0) + 1 for column in (names, *columns)]
-        if sum(sizes) <= width:
-            break
-    lines = [fill(said, width) for said in (found.question, found.answer, found.caveat)]
-    for name, *row in zip(names, *columns, strict=True) if columns else ():
-        lines.append("".join([name.ljust(sizes[0]), *(t.rjust(n) for t, n in zip(row, sizes[1:], strict=True))]))
-    ends, note = ", 95 % interval" if wide else "", ", * of older code" if 0 < old < len(cells) else ""
-    legend = f"Difference to {found.reference} (its own value){ends}; positive is better: "
-    return "\n".join(
-        [*lines[:3], "", *lines[3:], "", fill(f"{legend}+ better, - worse, = level, ? undecided{note}.", width)]
+    body = [[row.short[:18], *(cell(row.cells[i], found.measures[i]) for i in chosen)] for row in rows]
+    head = ["", *(found.measures[i].label for i in chosen)]
+    align = ("left", *["right"] * len(chosen))
+    note = ", * of older code" if some_old else ""
+    legend = (
+        f"Difference to {found.reference} (in brackets its own value), 95 % interval; positive is better: "
+        f"+ better, - worse, = level, ? undecided{note}."
     )
+    said = "\n".join(fill(sentence, width) for sentence in (found.question, found.answer, found.caveat))
+    drawn = tabulate(body, head, "plain", colalign=align, disable_numparse=True) if body else ""
+    return "\n\n".join([said, drawn, fill(legend, width)])

@@ -1,10 +1,8 @@
 """What each method reached in each experiment: the summary of a tidy table, and its tables. Free of torch."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
 from bench.config import reading
@@ -18,10 +16,6 @@ from bench.tables.tidy_table import RUN, experiments, methods, reason, scores, s
 from bench.tables.words import words
 
 ENOUGH = 3  # seeds, for a method to be called best
-SUMMARY = (
-    "experiment", "method", "metric", "mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images",
-    "split", "seeds_finished", "seeds", "older", "best", "level", "note",
-)  # fmt: skip
 
 
 def summary(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
@@ -32,33 +26,42 @@ def summary(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     is of older code; `best` marks the best mean, `level` those that are shown to be as good; `note` says why a
     number, or a seed's, is not there.
     """
-    found, by_cell = [], defaultdict(list)
-    for row in rows.dropna(subset="metric").itertuples():
-        by_cell[row.experiment, row.metric, row.method].append(row)
+    measured, found = _measured(rows), []
     for experiment in experiments(config, rows):
         own = rows[rows["experiment"] == experiment]
         runs = own.drop_duplicates(RUN)
         runs_of = {method: runs[runs["method"] == method] for method in methods(config, own, experiment)}
         asked = {method: _asked(config, experiment, method, of["seed"]) for method, of in runs_of.items()}
         for metric in sorted(own["metric"].dropna().unique(), key=order):
-            m, standing = describe(metric), {}
-            if m.higher_is_better is not None:
-                competing = scores(own, experiment, metric).filter(list(config.methods))  # not the controls
-                standing = places(competing, {m: len(seeds) for m, seeds in asked.items()}, m)
+            competing = scores(own, experiment, metric).filter(list(config.methods))  # not the controls
+            standing = places(competing, {m: len(seeds) for m, seeds in asked.items()}, describe(metric))
             for method, seeds in asked.items():
-                cells = by_cell[experiment, metric, method]
-                x, interval = np.array([c.value for c in cells]), mean_interval([c.value for c in cells])
-                images, place = [c.n for c in cells if c.n == c.n], standing.get(method)
-                errors = [c.standard_error for c in cells if c.standard_error == c.standard_error]
-                found.append(
-                    (experiment, method, metric, x.mean() if len(x) else math.nan,
-                     x.std(ddof=1) if len(x) > 1 else math.nan, *(interval or (math.nan, math.nan)),
-                     np.mean(errors) if errors else math.nan,
-                     max(images, default=math.nan), cells[0].split if cells else "", len(x), len(seeds),
-                     sum(not getattr(c, "current", True) for c in cells), place == "best", place == "level",
-                     _note(runs_of[method], seeds - {c.seed for c in cells}, len(x)))
-                )  # fmt: skip
-    return pd.DataFrame(found, columns=list(SUMMARY))
+                cell = {"experiment": experiment, "method": method, "metric": metric}
+                numbers = measured.get((experiment, method, metric), NOTHING)
+                place, lacking = standing.get(method), seeds - numbers.get("of", set())
+                note = _note(runs_of[method], lacking, numbers["seeds_finished"])
+                more = {"seeds": len(seeds), "best": place == "best", "level": place == "level", "note": note}
+                found.append(cell | numbers | more)
+    return pd.DataFrame(found, columns=["experiment", "method", "metric", *NOTHING, "seeds", "best", "level", "note"])
+
+
+NOTHING = dict.fromkeys(("mean", "sd_over_seeds", "low", "high", "standard_error_over_images", "images"), math.nan)
+NOTHING |= {"split": "", "seeds_finished": 0, "older": 0}
+
+
+def _measured(rows: pd.DataFrame) -> dict[tuple, dict]:
+    """The numbers of each (experiment, method, metric) that has some, and the seeds that they are `of`."""
+    own = rows.dropna(subset="metric").assign(older=lambda r: ~r["current"].astype(bool))
+    by_cell = own.groupby(["experiment", "method", "metric"], sort=False)
+    numbers = by_cell.agg(
+        mean=("value", "mean"), sd_over_seeds=("value", "std"),
+        standard_error_over_images=("standard_error", "mean"), images=("n", "max"), split=("split", "first"),
+        seeds_finished=("value", "size"), older=("older", "sum"), of=("seed", set),
+    )  # fmt: skip
+    found = numbers.to_dict("index")
+    for cell, values in by_cell["value"]:
+        found[cell]["low"], found[cell]["high"] = mean_interval(values) or (math.nan, math.nan)
+    return found
 
 
 def _asked(config: Config, experiment: str, method: str, run: Iterable[int]) -> set[int]:

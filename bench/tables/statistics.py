@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
@@ -29,17 +29,13 @@ def mean_interval(values: Numbers, scale: float = 0.0) -> tuple[float, float] | 
     Raises:
         ValueError: a value is not finite.
     """
-    found = _test(np.asarray(values, dtype=float), scale)
-    return found and tuple(map(float, found.confidence_interval()))
-
-
-def _test(values: np.ndarray, scale: float):
-    """The t-test of the mean against 0; None without a spread."""
+    values = np.asarray(values, dtype=float)
     if not np.isfinite(values).all():
         raise ValueError("scores must be finite; leave out the runs that have none, and say how many")
     if len(values) < 2 or np.ptp(values) <= ROUNDING * max(scale, np.abs(values).max()):
         return None
-    return stats.ttest_1samp(values, 0)
+    half = special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def holm(p: Numbers) -> np.ndarray:
@@ -66,16 +62,26 @@ def seeds_needed(gap: Real, deviation: Real) -> int | None:
 class Comparison(NamedTuple):
     """Method a against b on the seeds that both have; a positive difference, low and high favour a.
 
-    The ends of the 95 % interval and the p-value of the paired t-test are NaN where the differences have no spread;
-    `seeds` is the number of pairs that would resolve the observed difference.
+    The ends of the 95 % interval and the p-value are NaN where the differences have no spread; `deviation` is their
+    standard deviation.
     """
 
     pairs: int
     difference: float
-    low: float = math.nan
-    high: float = math.nan
-    p: float = math.nan
-    seeds: int | None = None
+    deviation: float
+    low: float
+    high: float
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of the paired t-test."""
+        t = self.difference / self.deviation * math.sqrt(self.pairs) if self.deviation else math.nan
+        return float(2 * special.stdtr(self.pairs - 1, -abs(t)))
+
+    @property
+    def seeds(self) -> int | None:
+        """The number of pairs that would resolve the observed difference."""
+        return seeds_needed(self.difference, self.deviation)
 
 
 def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Comparison:
@@ -91,11 +97,9 @@ def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Compar
         raise ValueError("the methods share no seed with a score")
     x, y = (side[paired].to_numpy(float) for side in (a, b))
     differences = (x - y) * (1 if higher_is_better else -1)
-    mean, found = float(differences.mean()), _test(differences, scale=np.abs([x, y]).max())
-    if found is None:
-        return Comparison(len(paired), mean)
-    low, high = map(float, found.confidence_interval())
-    return Comparison(len(paired), mean, low, high, float(found.pvalue), seeds_needed(mean, differences.std(ddof=1)))
+    mean, interval = float(differences.mean()), mean_interval(differences, scale=np.abs([x, y]).max())
+    deviation = float(differences.std(ddof=1)) if interval else 0.0
+    return Comparison(len(paired), mean, deviation, *(interval or (math.nan, math.nan)))
 
 
 def word(found: Comparison, margin: float | None) -> str:

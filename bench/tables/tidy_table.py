@@ -1,9 +1,7 @@
 """The tidy table, one row for each run and metric: how it is read, and what its rows are called."""
 
 import re
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -63,26 +61,8 @@ def family(config: Config, method: str) -> str:
     return (config.methods[method] or {}).get("family") or "other"
 
 
-class _Same(NamedTuple):
-    """A config as a key: itself, and no other that is equal."""
-
-    config: Config
-
-    def __hash__(self) -> int:
-        return id(self.config)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.config is other.config
-
-
 def settings(config: Config, experiment: str, method: str) -> Settings | None:
     """The settings of a cell; None for a row that the config does not have."""
-    return _settings(_Same(config), experiment, method)
-
-
-@lru_cache(10_000)
-def _settings(same: _Same, experiment: str, method: str) -> Settings | None:
-    config = same.config
     if method not in config.experiments.get(experiment, {}).get("methods", []):
         return None
     try:

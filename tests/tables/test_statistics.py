@@ -130,7 +130,7 @@ def test_a_seed_without_a_score_is_left_out():
     ],
 )
 def test_the_rule(low, high, margin, word):
-    assert s.word(s.Comparison(3, 0.0, low, high), margin) == word
+    assert s.word(s.Comparison(3, 0.0, 1.0, low, high), margin) == word
 
 
 def test_what_is_merely_undecided_is_rarely_called_level(rng):
