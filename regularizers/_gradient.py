@@ -11,7 +11,7 @@ class ValueWithGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, evaluate: Callable, *inputs: Tensor) -> Tensor:
-        value, *gradients = evaluate(*inputs, gradient=True)
+        value, *gradients = evaluate(*inputs)
         ctx.save_for_backward(*inputs, *(g.to(x) for g, x in zip(gradients, inputs, strict=True)))
         return value.to(inputs[0])
 
@@ -35,12 +35,10 @@ class OnceOnly(torch.autograd.Function):
 
 
 def with_gradient(evaluate: Callable, *inputs: Tensor) -> Tensor:
-    """The scalar of `evaluate(*inputs, gradient)`, which returns it with one gradient for each input if asked.
+    """The scalar of `evaluate(*inputs)`, which returns it with one gradient for each input.
 
     Only first derivatives exist: to differentiate twice raises a RuntimeError. Half-precision
     inputs are computed in float32.
     """
     inputs = [x.float() if x.dtype in (torch.float16, torch.bfloat16) else x for x in inputs]
-    if torch.is_grad_enabled() and any(x.requires_grad for x in inputs):
-        return ValueWithGradient.apply(evaluate, *inputs)
-    return evaluate(*inputs, gradient=False)[0].to(inputs[0])
+    return ValueWithGradient.apply(evaluate, *inputs)

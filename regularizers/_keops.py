@@ -86,7 +86,7 @@ def has_gpu() -> bool:
     return bool(pykeops.config.gpu_available)
 
 
-def keops_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel, gradient: bool = True) -> tuple[Tensor, ...]:
+def keops_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Tensor]:
     """Σ_{i≠j} k(|z_i - z_j|²), a scalar, and its gradient (n, D), like `dense_pair_sum`.
 
     Raises:
@@ -100,8 +100,8 @@ def keops_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel, gradient: bool = Tru
     z = (z - z.mean(0)).contiguous()
     zi, zj = LazyTensor(z[:, None, :]), LazyTensor(z[None, :, :])
     k, slope = kernel.lazy(((zi - zj) ** 2).sum(-1))
-    terms = LazyTensor.cat((k, slope, slope * zj), dim=-1) if gradient else k
+    terms = LazyTensor.cat((k, slope, slope * zj), dim=-1)
     backend = "GPU" if z.is_cuda else "CPU"
     sums = terms.sum(1, dtype_acc="float64", backend=backend).double()
     total = sums[:, 0].sum() - len(z) * kernel.diagonal
-    return (total, 4 * (z * sums[:, 1:2] - sums[:, 2:])) if gradient else (total,)
+    return total, 4 * (z * sums[:, 1:2] - sums[:, 2:])

@@ -1,7 +1,7 @@
 """Kernels of the maximum mean discrepancy: functions of r² = |x - y|² that are mixtures of Gaussians.
 
-Each kernel is known in two ways. `profile` evaluates it at squared distances. `rates` and
-`masses` write it as a mixture of squared exponentials,
+Each kernel is known in two ways. `of_block` evaluates it at squared distances. Rates t_m and masses a_m of `mixture`
+write it as a mixture of squared exponentials,
 
     k(r²) = Σ_m a_m e^{-t_m r²}    or, for the energy distance,    k(r²) = Σ_m a_m (e^{-t_m r²} - 1),
 
@@ -11,7 +11,6 @@ so that its expectation over Gaussians has a closed form, term by term (`_mixtur
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -30,42 +29,41 @@ class Kernel:
     weights: tuple[float, ...]
 
     at_zero = 1.0  # k_s(0)
-    kinked = False  # dk/dr² has a pole at 0, so that small distances matter to all their digits
-    homogeneous = False  # k is of degree 1 in x - y, so that Σ k is the product of the codes with its gradient (Euler)
-    increments = False  # the mixture is of e^{-t r²} - 1 instead of e^{-t r²}
+    homogeneous = False  # k is of degree 1 in x - y: it has a kink at 0, and its mixture is of e^{-t r²} - 1
 
     def each(self) -> list["Kernel"]:
         """The kernels of the ladder one by one, with weight 1."""
         return [replace(self, scales=(s,), weights=(1.0,)) for s in self.scales]
 
     def ladder(self) -> list[tuple[float, float]]:
-        """The scales with their weights."""
-        return list(zip(self.scales, self.weights, strict=True))
+        """The scales with their weights, upwards."""
+        return sorted(zip(self.scales, self.weights, strict=True))
 
     @property
     def diagonal(self) -> float:
         """k(0)."""
         return self.at_zero * sum(self.weights)
 
+    @property
+    def slope(self) -> float:
+        """The factor that the slopes of `of_block` lack, where it would cost a pass over them."""
+        return 1.0
+
+    @property
+    def finest(self) -> float:
+        """The smallest squared distance that matters."""
+        return 0.0 if self.homogeneous else min(self.scales)
+
     def mixture(self) -> tuple[Float[Tensor, " M"], Float[Tensor, " M"]]:
         """Rates t_m and masses a_m of the mixture of squared exponentials, in float64."""
         raise NotImplementedError
 
-    def coefficients(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
-        """Three numbers for each scale that `profile` needs."""
-        raise NotImplementedError
+    def of_block(
+        self, r2: Float[Tensor, "m n"], work: Float[Tensor, "m n"], slope: Float[Tensor, "m n"]
+    ) -> tuple[float, Float[Tensor, "m n"]]:
+        """Σ k(r²) over a block of squared distances, and the matrix of dk/dr² / `slope`; all three are overwritten.
 
-    def profile(self, r2: Float[Tensor, "S m n"], slope: bool) -> tuple[Float[Tensor, ""], Tensor | None]:
-        """Σ k(r²) over a block of squared distances, and, if `slope`, the matrix of dk/dr² (m, n).
-
-        `r2` holds the same distances S times and is overwritten: each scale works in its own copy.
-        """
-        raise NotImplementedError
-
-    def sweep(self, r2: Float[Tensor, "m n"], work: Tensor, slope: Tensor) -> tuple[float, Tensor, float]:
-        """The two of `profile`, and a factor that the second still lacks: for large blocks.
-
-        Scale after scale in the same memory, all of which is overwritten. The first is 0 where k is homogeneous.
+        Scale after scale in the same memory, which a processor's cache holds.
         """
         raise NotImplementedError
 
@@ -85,21 +83,14 @@ class SquaredExponential(Kernel):
         s = torch.tensor(self.scales, dtype=torch.float64)
         return 0.5 / s, torch.tensor(self.weights, dtype=torch.float64)
 
-    def profile(self, r2, slope):
-        rates, w, wt = constants(self, r2.dtype, r2.device)
-        return weigh(r2.mul_(rates).exp_(), w, wt if slope else None)
-
-    def sweep(self, r2, work, slope):
+    def of_block(self, r2, work, slope):
         total = 0.0
         slope.zero_()
         for s, w in self.ladder():
-            b = torch.mul(r2, -0.5 / s, out=work).exp_()
-            slope.add_(b, alpha=-0.5 / s * w)
-            total += w * float(b.sum())
-        return total, slope, 1.0
-
-    def coefficients(self):
-        return [-0.5 / s for s in self.scales], self.weights, [-0.5 / s * w for s, w in self.ladder()]
+            e = torch.mul(r2, -0.5 / s, out=work).exp_()
+            slope.add_(e, alpha=-0.5 / s * w)
+            total += w * float(e.sum())
+        return total, slope
 
     def values(self, r2):
         return sum(w * (-0.5 / s * r2).exp() for s, w in self.ladder())
@@ -120,24 +111,15 @@ class InverseMultiquadric(Kernel):
         a[0] /= 1 - math.exp(-STEP)  # the rest of the geometric series, from t[0] down to 0
         return t, a
 
-    def profile(self, r2, slope):
-        s, ws, minus_ws = constants(self, r2.dtype, r2.device)
-        b = r2.add_(s).reciprocal_()
-        total, _ = weigh(b, ws)
-        return total, weigh(b.square_(), None, minus_ws)[1] if slope else None
-
-    def sweep(self, r2, work, slope):
+    def of_block(self, r2, work, slope):
         total, added = 0.0, 0.0
         slope.zero_()
-        for s, w in sorted(self.ladder()):  # upwards: a sum that only grows keeps its relative error
+        for s, w in self.ladder():  # upwards: a sum that only grows keeps its relative error
             b = torch.reciprocal(r2.add_(s - added), out=work)
             slope.addcmul_(b, b, value=-s * w)
             total += s * w * float(b.sum())
             added = s
-        return total, slope, 1.0
-
-    def coefficients(self):
-        return self.scales, [s * w for s, w in self.ladder()], [-s * w for s, w in self.ladder()]
+        return total, slope
 
     def values(self, r2):
         return sum(w * s / (s + r2) for s, w in self.ladder())
@@ -155,7 +137,11 @@ class Energy(Kernel):
     """
 
     at_zero = 0.0
-    kinked = homogeneous = increments = True
+    homogeneous = True
+
+    @property
+    def slope(self):
+        return -0.5 * self.weights[0]
 
     def mixture(self):
         # √r² = (1 / 2√π) ∫ (1 - e^{-t r²}) t^{-3/2} dt
@@ -165,14 +151,10 @@ class Energy(Kernel):
         a[[0, -1]] /= 1 - math.exp(-STEP / 2)  # both tails are geometric series
         return t, a
 
-    def profile(self, r2, slope):
+    def of_block(self, r2, work, slope):
         [w] = self.weights
-        b = r2[0].rsqrt_()
-        return -w * (1 / b).sum(), b.mul_(-0.5 * w) if slope else None
-
-    def sweep(self, r2, work, slope):
-        [w] = self.weights
-        return 0.0, r2.rsqrt_(), -0.5 * w
+        r = r2.sqrt_()
+        return -w * float(r.sum()), torch.reciprocal(r, out=slope)
 
     def values(self, r2):
         return -self.weights[0] * r2.sqrt()
@@ -182,26 +164,10 @@ class Energy(Kernel):
         return -w * r2.sqrt(), (-0.5 * w) * r2.rsqrt()
 
 
-@lru_cache
-def constants(kernel: Kernel, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """A kernel's coefficients as tensors, the first of shape (S, 1, 1); kept for small batches."""
-    first, *others = (torch.tensor(c, dtype=dtype, device=device) for c in kernel.coefficients())
-    return first[:, None, None], *others
-
-
 def trapezoid(low: Tensor, high: Tensor) -> Float[Tensor, " M"]:
     """Nodes t = e^u from `low` to `high`, equally spaced in u by `STEP`, in float64."""
     u = torch.arange(math.log(low), math.log(high) + STEP, STEP, dtype=torch.float64)
     return u.exp()
-
-
-def weigh(
-    b: Float[Tensor, "S m n"], value: Float[Tensor, " S"] | None, slope: Float[Tensor, " S"] | None = None
-) -> tuple[Tensor | None, Tensor | None]:
-    """Σ_s value_s Σ b_s, a scalar, and Σ_s slope_s b_s, a matrix; each None if it has no weights."""
-    flat = b.flatten(1)
-    total = None if value is None else flat.sum(1) @ value
-    return total, None if slope is None else (slope @ flat).view(b.shape[1:])
 
 
 KERNELS = {"gaussian": SquaredExponential, "imq": InverseMultiquadric, "energy": Energy}

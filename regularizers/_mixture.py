@@ -19,22 +19,16 @@ from torch.distributions import Distribution, Independent
 
 from regularizers import Prior
 from regularizers._kernels import Kernel
-from regularizers._pairs import SWEPT, reused
 
 CHUNK = 2**18  # terms held at once
-# Exponents below which e^x is no normal float32, which takes a CPU up to a hundred times as long, and e^x - 1 is -1
-UNDERFLOW, MINUS_ONE = -87, -40
-FELT = 1e-12  # of the largest: a term that adds less is left out where sums are in columns
+FELT = 1e-12  # of the largest: a term that adds less is left out
 NOTHING = -100  # an exponent of 2 below which a term adds nothing, nor a product with it anything that is not normal
+FAR = 1e4  # squared distance, in the kernel's scale, from which the quadrature of a kernel without bound is rough
 
 
 def expectation(
-    delta: Float[Tensor, "P D"],
-    variance: Float[Tensor, "P D"],
-    kernel: Kernel,
-    gradient: bool = False,
-    full: bool = False,
-) -> tuple[Float[Tensor, " P"], Float[Tensor, "P D"] | None, Tensor | None]:
+    delta: Float[Tensor, "P D"], variance: Float[Tensor, "P D"], kernel: Kernel, full: bool = False
+) -> tuple[Float[Tensor, " P"], Float[Tensor, "P D"], Tensor]:
     """E k(|x|²) for x ~ N(δ, diag V): the value, its gradient in δ and in V, P Gaussians at a time.
 
     The gradient in V is (P, D), or (P, D, D) if `full`: that of all entries of V, at a diagonal V.
@@ -43,17 +37,18 @@ def expectation(
     t, a = (x.to(delta) for x in kernel.mixture())
     per = max(1, CHUNK // (len(t) * D))
     if per < P:
-        parts = [
-            expectation(delta[i : i + per], variance[i : i + per], kernel, gradient, full) for i in range(0, P, per)
+        parts = [expectation(delta[i : i + per], variance[i : i + per], kernel, full) for i in range(0, P, per)]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    if kernel.homogeneous:  # E k(c x) = c E k(x): to the length for which the quadrature is made
+        c2 = (delta.square() + variance).sum(1, keepdim=True).clamp(min=torch.finfo(delta.dtype).tiny) / kernel.scales[
+            0
         ]
-        return tuple(None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
+        c, delta, variance = c2.sqrt(), delta / c2.sqrt(), variance / c2
     tv = 2 * t[:, None] * variance[:, None, :]  # (P, M, D)
     q = 1 / (1 + tv)
     exponent = -0.5 * tv.log1p().sum(-1) - t * (q @ delta.square()[..., None]).squeeze(-1)  # (P, M)
     e = exponent.exp()
-    value = (exponent.expm1() if kernel.increments else e) @ a
-    if not gradient:
-        return value, None, None
+    value = (exponent.expm1() if kernel.homogeneous else e) @ a
     ate = a * t * e
     g = (ate[:, None] @ q).squeeze(1)  # Σ a t q e, of the determinant and of the exponent
     weighted = q * (ate * t)[..., None]
@@ -61,6 +56,8 @@ def expectation(
         h = torch.diag_embed(-g) + 2 * (weighted.mT @ q) * delta[:, :, None] * delta[:, None, :]
     else:
         h = -g + 2 * (weighted * q).sum(1) * delta.square()
+    if kernel.homogeneous:
+        value, h = value * c.squeeze(1), h / (c[..., None] if full else c)
     return value, -2 * delta * g, h
 
 
@@ -83,21 +80,18 @@ class Embedding(nn.Module):
         # what a term can add to the value and, as x e^{-t x²} is at most t^{-1/2}, to the slope
         felt = (masses * log_det.exp() * (1 + precision.abs().amax(1) * max(kernel.scales)).sqrt()).amax(0)
         kept = felt > FELT * felt.max()
-        exponents = torch.cat([precision, log_det[:, None]], 1)[..., kept] / math.log(2)
-        moments = (torch.cat([precision, torch.ones_like(masses)[:, None]], 1) * masses[:, None])[..., kept]
         buffers = {
             "means": prior.means.double(),
             "weights": prior.weights.double(),
             "covariances": S,
+            "centre": prior.weights.double() @ prior.means.double(),
             "axes": U,
-            "masses": masses,  # (K, M)
-            "precision": precision,  # (K, D, M)
-            "log_det": log_det,  # (K, M)
-            "exponents": exponents.mT.contiguous(),  # (K, kept, D + 1)
-            "moments": moments,  # (K, D + 1, kept)
+            "mass": masses.sum() if kernel.homogeneous else None,
+            "exponents": torch.cat([precision, log_det[:, None]], 1)[..., kept].mT / math.log(2),  # (K, M, D + 1)
+            "moments": (torch.cat([precision, torch.ones_like(log_det)[:, None]], 1) * masses[:, None])[..., kept],
         }
         for name, buffer in buffers.items():
-            self.register_buffer(name, buffer, persistent=False)
+            self.register_buffer(name, None if buffer is None else buffer.contiguous(), persistent=False)
         self._cast = {}
 
     def constants(self, like: Tensor) -> dict[str, Tensor | None]:
@@ -107,59 +101,40 @@ class Embedding(nn.Module):
             self._cast = {key: {k: None if b is None else b.to(like) for k, b in self._buffers.items()}}
         return self._cast[key]
 
-    def forward(self, z: Float[Tensor, "n D"]) -> Float[Tensor, " n"]:
-        """μ(z_i), without gradient."""
-        return torch.stack([self.sum(row[None], gradient=False)[0] for row in z])
+    def sum(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, Tensor]:
+        """Σ_i μ(z_i), and its gradient, in float64.
 
-    def sum(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
-        """Σ_i μ(z_i), in float64, and its gradient if asked."""
-        if gradient and (len(z) > SWEPT or self.kernel.increments):
-            return self.sum_in_columns(z)
-        c = self.constants(z)
-        K, M = c["masses"].shape
-        per = max(1, CHUNK // (K * M))
-        total, slopes = z.new_zeros((), dtype=torch.float64), []
-        for part in z.split(per):
-            delta = part - c["means"][:, None]  # (K, n, D)
-            if c["axes"] is not None:
-                delta = delta @ c["axes"]
-            e = torch.baddbmm(c["log_det"][:, None], delta.square(), c["precision"])  # (K, n, M)
-            e = e.clamp_(min=MINUS_ONE).expm1_() if self.kernel.increments else e.clamp_(min=UNDERFLOW).exp_()
-            total += (e.sum(1) * c["masses"]).sum(dtype=torch.float64)
-            if gradient:
-                slope = 2 * delta * (e @ (c["precision"] * c["masses"][:, None]).mT)
-                slopes.append((slope if c["axes"] is None else slope @ c["axes"].mT).sum(0))
-        return (total, torch.cat(slopes)) if gradient else (total,)
-
-    def sum_in_columns(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, Tensor]:
-        """The two of `sum`, faster for many codes: codes in columns, as in `swept_pair_sum`, and powers of 2.
-
-        In float64 if the kernel is made of e^x - 1, as 2^y - 1, which loses digits only in float32:
-        for any number of codes faster than float32's own e^x - 1.
+        Codes lie in columns, and e^x is 2^y. Of e^x - 1 float32 would lose the digits: such a kernel is in float64.
         """
-        precise = z.double() if self.kernel.increments else z
-        c = self.constants(precise)
+        if self.kernel.homogeneous:
+            z = z.double()
+            far = (z - self.centre).square().sum(1) > FAR * self.kernel.scales[0]
+            if far.any():  # there the posterior's expectation serves, which is right at any distance
+                near, total, gradient = ~far, z.new_zeros(()), torch.empty_like(z)
+                if near.any():
+                    total, gradient[near] = self.sum(z[near])
+                beyond, gradient[far], _ = self.sum_of_gaussians(z[far], torch.zeros_like(z[far]))
+                return total + beyond, gradient
+        c = self.constants(z)
         K, M, _ = c["exponents"].shape
-        workspace = reused(precise.new_empty, 1)
         total, slopes = z.new_zeros((), dtype=torch.float64), []
-        for part in precise.split(max(1, CHUNK // (K * M))):
+        for part in z.split(max(1, CHUNK // (K * M))):
             delta = (part - c["means"][:, None]).mT  # (K, D, n)
             if c["axes"] is not None:
                 delta = c["axes"].mT @ delta
-            [e] = workspace(K, M, len(part))
-            torch.bmm(c["exponents"], torch.cat([delta.square(), torch.ones_like(delta[:, :1])], 1), out=e)
+            e = torch.bmm(c["exponents"], torch.cat([delta.square(), torch.ones_like(delta[:, :1])], 1))
             sums = c["moments"] @ e.clamp_(min=NOTHING).exp2_()
             total += sums[:, -1].sum(dtype=torch.float64)
             slope = 2 * delta * sums[:, :-1]
             slopes.append((slope if c["axes"] is None else c["axes"] @ slope).sum(0))
-        if self.kernel.increments:
-            total -= len(z) * c["masses"].sum()
+        if self.kernel.homogeneous:
+            total -= len(z) * c["mass"]
         return total, torch.cat(slopes, 1).mT
 
     def sum_of_gaussians(
-        self, mean: Float[Tensor, "n D"], variance: Float[Tensor, "n D"], gradient: bool
-    ) -> tuple[Tensor, ...]:
-        """Σ_i E μ(z_i) for z_i ~ N(mean_i, diag variance_i), and its gradients in both if asked."""
+        self, mean: Float[Tensor, "n D"], variance: Float[Tensor, "n D"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Σ_i E μ(z_i) for z_i ~ N(mean_i, diag variance_i), and its gradients in both."""
         c = self.constants(mean)
         n, D = mean.shape
         delta = (mean[:, None] - c["means"]).flatten(0, 1)  # (n K, D)
@@ -169,10 +144,8 @@ class Embedding(nn.Module):
         else:
             lam, U = torch.linalg.eigh((torch.diag_embed(variance)[:, None] + c["covariances"]).flatten(0, 1))
             lam, delta = lam.clamp(min=0), (U.mT @ delta[..., None]).squeeze(-1)
-        value, in_delta, in_v = expectation(delta, lam, self.kernel, gradient, full=U is not None)
+        value, in_delta, in_v = expectation(delta, lam, self.kernel, full=U is not None)
         total = (value.view(n, -1) @ c["weights"]).sum(dtype=torch.float64)
-        if not gradient:
-            return (total,)
         if U is not None:  # back to the axes of the latent space
             in_delta = (U @ in_delta[..., None]).squeeze(-1)
             in_v = ((U @ in_v) * U).sum(-1)
@@ -187,7 +160,7 @@ class Embedding(nn.Module):
             delta, V = self.means - self.means[k], self.covariances + self.covariances[k]
             lam, U = torch.linalg.eigh(V)
             delta = (U.mT @ delta[..., None]).squeeze(-1)
-            value, _, _ = expectation(delta, lam.clamp(min=0), self.kernel)
+            value, *_ = expectation(delta, lam.clamp(min=0), self.kernel)
             total += float(self.weights[k] * (self.weights @ value))
         return total
 
@@ -198,13 +171,9 @@ def is_gaussian(posterior: Distribution) -> bool:
 
 
 def gaussian_pair_sum(
-    mean: Float[Tensor, "n D"],
-    variance: Float[Tensor, "n D"],
-    kernel: Kernel,
-    gradient: bool = True,
-    diagonal: bool = False,
-) -> tuple[Tensor, ...]:
-    """Σ_{i≠j} E k(z_i, z_j) for independent z_i ~ N(mean_i, diag variance_i), and its gradients in both if asked.
+    mean: Float[Tensor, "n D"], variance: Float[Tensor, "n D"], kernel: Kernel, diagonal: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Σ_{i≠j} E k(z_i, z_j) for independent z_i ~ N(mean_i, diag variance_i), and its gradients in both.
 
     With `diagonal`, plus Σ_i E k(z_i, z_i') for two independent draws of each: that rewards a large variance.
     """
@@ -214,14 +183,13 @@ def gaussian_pair_sum(
     rows = max(1, CHUNK // (n * mean.shape[1]))
     for start in range(0, n, rows):
         i, j = torch.triu_indices(min(rows, n - start), n - start, offset=int(not diagonal), device=mean.device) + start
-        value, d, v = expectation(mean[i] - mean[j], variance[i] + variance[j], kernel, gradient)
+        value, d, v = expectation(mean[i] - mean[j], variance[i] + variance[j], kernel)
         twice = 2.0 - (i == j).to(mean)  # each pair stands for two, but for i = j
         total += (value * twice).sum(dtype=torch.float64)
-        if gradient:
-            d, v = d * twice[:, None], v * twice[:, None]
-            in_mean.index_add_(0, i, d).index_add_(0, j, d, alpha=-1)
-            in_variance.index_add_(0, i, v).index_add_(0, j, v)
-    return (total, in_mean, in_variance) if gradient else (total,)
+        d, v = d * twice[:, None], v * twice[:, None]
+        in_mean.index_add_(0, i, d).index_add_(0, j, d, alpha=-1)
+        in_variance.index_add_(0, i, v).index_add_(0, j, v)
+    return total, in_mean, in_variance
 
 
 def normalised(prior: Prior, kernel: Kernel) -> Kernel:

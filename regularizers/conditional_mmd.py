@@ -62,22 +62,20 @@ class ConditionalMMD(Regularizer):
         too_few(codes)
         label = self.label(codes)
         groups = [(label == l).nonzero().flatten() for l in self.present]
-        return with_gradient(lambda z, gradient: self.of_points(z, groups, gradient), codes[:, : self.D])
+        return with_gradient(lambda z: self.of_points(z, groups), codes[:, : self.D])
 
-    def of_points(self, z: Float[Tensor, "n D"], groups: Sequence[Tensor], gradient: bool) -> tuple[Tensor, ...]:
-        """The penalty of codes whose labels have these `groups` of rows, and its gradient if asked."""
+    def of_points(self, z: Float[Tensor, "n D"], groups: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The penalty of codes whose labels have these `groups` of rows, and its gradient."""
         n = len(z)
-        value, slope = z.new_zeros((), dtype=torch.float64), torch.zeros_like(z, dtype=torch.float64)
+        value, gradient = z.new_zeros((), dtype=torch.float64), torch.zeros_like(z, dtype=torch.float64)
         for rows, mu in zip(groups, self.mu, strict=True):
             m = len(rows)
             if m < 2:
                 continue
-            *pairs, self.used = pair_sum(z[rows], self.kernel, gradient, diagonal=False)
-            cross = mu.sum(z[rows], gradient)
-            mmd2, *own = (a / (n * (m - 1)) - 2 / n * b for a, b in zip(pairs, cross, strict=True))
+            *pairs, self.used = pair_sum(z[rows], self.kernel, diagonal=False)
+            mmd2, gradient[rows] = (a / (n * (m - 1)) - 2 / n * b for a, b in zip(pairs, mu.sum(z[rows]), strict=True))
             value += mmd2 + m / n * mu.self_energy
-            slope[rows] = own[0] if gradient else 0.0
-        return (value, slope) if gradient else (value,)
+        return value, gradient
 
     def describe(self):
         return self.used

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regularizers import Point, Prior, Regularizer, too_few
+from regularizers import Prior, Regularizer, too_few
 from regularizers._gradient import with_gradient
 from regularizers._kernels import ladder
 from regularizers._mixture import Embedding, gaussian_pair_sum, is_gaussian, normalised
@@ -82,16 +81,16 @@ class MMD(Regularizer):
             mmd2 = mmd2 + self.norm * pairs
         return mmd2
 
-    def of_points(self, z: Float[Tensor, "n D"], gradient: bool) -> tuple[Tensor, ...]:
+    def of_points(self, z: Float[Tensor, "n D"]) -> tuple[Tensor, ...]:
         """MMD² of the empirical measure of `z`, and its gradient."""
-        *pairs, self.used = pair_sum(z, self.kernel, gradient, self.v, self.backend)
-        return self.combine(len(z), pairs, self.mu.sum(z, gradient))
+        *pairs, self.used = pair_sum(z, self.kernel, self.v, self.backend)
+        return self.combine(len(z), pairs, self.mu.sum(z))
 
-    def of_gaussians(self, mean: Tensor, variance: Tensor, gradient: bool) -> tuple[Tensor, ...]:
+    def of_gaussians(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, ...]:
         """MMD² of the mixture of the posteriors N(mean_i, diag variance_i), and its gradients in both."""
-        pairs = gaussian_pair_sum(mean, variance, self.kernel, gradient, self.v)
+        pairs = gaussian_pair_sum(mean, variance, self.kernel, self.v)
         self.used = {"backend": "dense"}
-        return self.combine(len(mean), pairs, self.mu.sum_of_gaussians(mean, variance, gradient))
+        return self.combine(len(mean), pairs, self.mu.sum_of_gaussians(mean, variance))
 
     def combine(self, n: int, pairs: Sequence[Tensor], cross: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Σ k(z, z') / count - 2 Σ μ(z) / n + E k(y, y'), and the gradients that follow."""
@@ -100,9 +99,3 @@ class MMD(Regularizer):
 
     def describe(self):
         return self.used
-
-
-def mmd2(codes: Float[Tensor, "n D"], prior: Prior, **options) -> float:
-    """Squared MMD of the codes to the prior, without gradient; `options` are those of `MMD`."""
-    with torch.no_grad():
-        return float(MMD(prior, **options)(codes.detach(), Point(codes.detach())))

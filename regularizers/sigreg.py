@@ -48,7 +48,7 @@ class SIGReg(Regularizer):
         modulus = self.prior.weights[:, None] * (-(self.t[:, None, None] ** 2) * variance / 2).exp()
         return with_gradient(partial(self.statistic, theta, torch.polar(modulus, angle).sum(1)), codes)
 
-    def statistic(self, theta: Tensor, phi: Tensor, z: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+    def statistic(self, theta: Tensor, phi: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """The statistic of `z` and its gradient, which needs the same sines; they are not kept."""
         x = z @ theta
         value, slope = x.new_zeros(()), torch.zeros_like(x)
@@ -58,7 +58,6 @@ class SIGReg(Regularizer):
             cos, sin = angle.cos(), angle.sin()
             real, imaginary = cos.mean(1) - target.real, sin.mean(1) - target.imag
             value += weight @ (real.square() + imaginary.square()).mean(1)
-            if gradient:
-                w = (2 * t * weight)[:, None]
-                slope += cos.mul_((w * imaginary)[:, None]).addcmul_(sin, (w * real)[:, None], value=-1).sum(0)
+            w = (2 * t * weight)[:, None]
+            slope += cos.mul_((w * imaginary)[:, None]).addcmul_(sin, (w * real)[:, None], value=-1).sum(0)
         return value, slope @ theta.mT / x.numel()

@@ -41,7 +41,7 @@ class SlicedEnergy(Regularizer):
         theta = frames.transpose(0, 1).flatten(1)[:, :L] / rms(self.prior)
         return with_gradient(partial(self.distance, theta), codes)
 
-    def distance(self, theta: Tensor, z: Tensor, gradient: bool) -> tuple[Tensor, Tensor]:
+    def distance(self, theta: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """The distance along the directions, and its gradient: an error function and a rank for each code."""
         p, n = self.prior, len(z)
         x, mean, variance = z @ theta, p.means @ theta, (p.scale_tril.mT @ theta).square().sum(1)  # (K, L)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from scipy.special import hyp1f1
 from torch.distributions import Independent, Normal
 
 from regularizers import Gaussian, OneHot, Petals, Point, Prior, Product, Simplex, SwissRoll, _pairs, labelled, product
 from regularizers._kernels import KERNELS, ladder
 from regularizers._mixture import Embedding, expectation
-from regularizers.mmd import MMD, mmd2
+from regularizers.mmd import MMD
 
 PRIORS = {
     "gaussian": Gaussian(3),
@@ -49,7 +50,7 @@ def test_expectation_is_the_monte_carlo_mean_with_full_covariance(kernel):
     x = delta + torch.randn(400_000, 3, dtype=torch.float64) @ root.T
     values = k.values(x.square().sum(1))
     lam, U = torch.linalg.eigh(root @ root.T)
-    value, _, _ = expectation(delta @ U, lam[None], k)
+    value, *_ = expectation(delta @ U, lam[None], k)
     assert abs(float(value) - values.mean()) < 5 * values.std() / math.sqrt(len(x))
 
 
@@ -134,7 +135,7 @@ def test_the_quadrature_is_exact_at_points(kernel):
     k = ladder(prior, kernel, None)
     r = torch.logspace(-2, 1.3, 60, dtype=torch.float64)[:, None] * math.sqrt(prior.dim * prior.variance)
     delta = torch.nn.functional.pad(r, (0, 3))
-    value, _, _ = expectation(delta, torch.zeros_like(delta), k)
+    value, *_ = expectation(delta, torch.zeros_like(delta), k)
     torch.testing.assert_close(value, k.values(r[:, 0].square()), rtol=2e-6, atol=0)
 
 
@@ -167,7 +168,7 @@ def test_the_v_statistic_is_not_negative_and_tied_to_the_u_statistic(prior, kern
     u, v = MMD(prior, kernel), MMD(prior, kernel, statistic="v")
     for scale in (0.0, 0.5, 1.0):
         z = scale * prior.sample(n).double()
-        cross = 2 / n * v.mu.sum(z, False)[0]
+        cross = 2 / n * v.mu.sum(z)[0]
         qq = [float(m(z, Point(z)) + cross - m.mu.self_energy) for m in (u, v)]
         assert float(v(z, Point(z))) > -1e-6
         assert qq[1] == pytest.approx(v.kernel.diagonal / n + (1 - 1 / n) * qq[0], rel=1e-9)
@@ -228,13 +229,13 @@ def test_a_step_down_the_gradient_brings_particles_closer(name, kernel):
     prior = PRIORS[name]
     z = (prior.sample(200) + 1).requires_grad_()
     judge = "energy" if kernel != "energy" else "imq"
-    before = mmd2(z, prior, kernel=judge)
+    before = penalty(prior, z, judge).item()
     optimizer = torch.optim.Adam([z], lr=0.05)
     for _ in range(40):
         optimizer.zero_grad()
         penalty(prior, z, kernel).backward()
         optimizer.step()
-    assert mmd2(z, prior, kernel=judge) < 0.5 * before
+    assert penalty(prior, z, judge).item() < 0.5 * before
 
 
 def test_every_kernel_answers_a_shift_on_a_comparable_scale():
@@ -292,7 +293,7 @@ def test_blocks_add_up_and_memory_is_flat():
     k = ladder(Gaussian(4), "imq", None)
     direct = (k.values(torch.cdist(few, few).square()).sum() - 700 * k.diagonal) / (700 * 699)
     mmd = MMD(Gaussian(4))
-    cross = 2 / 700 * mmd.mu.sum(few, False)[0]
+    cross = 2 / 700 * mmd.mu.sum(few)[0]
     torch.testing.assert_close(mmd(few, Point(few)), direct - cross + mmd.mu.self_energy)
 
 
@@ -377,78 +378,124 @@ for kernel in ("imq", "energy"):
 """
 
 
-@pytest.mark.parametrize("kernel", ["imq", "gaussian", "energy"])
-@pytest.mark.parametrize("D", [2, 8])
-def test_sweeping_the_scales_changes_nothing_but_rounding(kernel, D, monkeypatch):
-    prior = Gaussian(D)
-    z = torch.randn(700, D)
-    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):
-        codes, k = z.to(dtype), ladder(prior, kernel)
-        swept = _pairs.swept_pair_sum(codes, k)
-        assert all(map(torch.equal, swept, _pairs.dense_pair_sum(codes, k))), "not swept, at more than SWEPT codes"
-        with monkeypatch.context() as patch:
-            patch.setattr(_pairs, "SWEPT", 700)
-            at_once = _pairs.dense_pair_sum(codes, k)
-        for a, b in zip(at_once, swept, strict=True):
-            torch.testing.assert_close(b, a, rtol=tolerance, atol=tolerance * float(a.abs().max()))
-        assert not all(map(torch.equal, at_once, swept)), "swept both times"
-
-
-def aggregated(shape):
-    """1,500 codes in 3 dimensions of a shape that strains float32 distances."""
-    z = torch.randn(1500, 3)
-    where = torch.arange(1500)[:, None]
+def aggregated(shape, n):
+    """n codes in 3 dimensions of a shape that strains float32 distances."""
+    z = torch.randn(n, 3)
+    where = torch.arange(n)[:, None]
     return {
         "normal": z,
         "far from the origin": z + 1000,
         "tight clusters": 10 * torch.randn(20, 3)[where[:, 0] % 20] + 1e-4 * z,
-        "repeated": z[where[:, 0] % 300],
+        "repeated": z[where[:, 0] % (n // 5)],
         "with an outlier": torch.where(where == 7, 1e4, z),
+        "two far clusters": z + 1e4 * (where % 2),
+        "nearly vertices": torch.eye(3)[where[:, 0] % 3] + 1e-7 * z,
         "on a line": z[:, :1] * torch.tensor([1.0, 0.0, -2.0]),
-        "all in one point": torch.ones(1500, 3),
+        "all in one point": torch.ones(n, 3),
     }[shape]
 
 
-# Relative errors allowed: distances within a cluster are a millionth of those between clusters; the steep slopes
-# between codes that coincide cancel up to rounding, of which one processor's order of summation leaves more.
+# Relative errors allowed in float32.
 SHAPES = {
     "normal": 1e-6,
     "far from the origin": 1e-4,
-    "tight clusters": 1e-2,
-    "repeated": 5e-4,
-    "with an outlier": 5e-4,
-    "on a line": 3e-4,
+    "tight clusters": 1e-4,
+    "repeated": 1e-5,
+    "with an outlier": 1e-5,
+    "two far clusters": 1e-4,
+    "on a line": 1e-4,
+    "nearly vertices": 2e-3,
     "all in one point": 1e-6,
 }
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kernel", ["imq", "gaussian", "energy"])
-def test_the_sweep_agrees_with_float64_on_strained_codes(shape, kernel):
-    k, z = ladder(Gaussian(3), kernel), aggregated(shape)
-    total, gradient = _pairs.swept_pair_sum(z, k)
+@pytest.mark.parametrize("n", [256, 1500])
+def test_pairs_agree_with_float64_on_strained_codes(shape, kernel, n):
+    k, z = ladder(Gaussian(3), kernel), aggregated(shape, n)
+    total, gradient = _pairs.dense_pair_sum(z, k)
     exact = (z.double() - z.double().mean(0)).requires_grad_()
     expected = 0.0
     for rows in exact.split(100):
         r2 = (rows[:, None] - exact).square().sum(-1)
         expected = expected + k.values(torch.where(r2 == 0, 1e-300, r2)).sum()
-    expected = expected - len(z) * k.diagonal
+    expected = expected - n * k.diagonal
     [slope] = torch.autograd.grad(expected, exact)
     value = float(expected.detach())
     assert abs(float(total) - value) <= SHAPES[shape] * max(abs(value), 1.0)
-    assert float((gradient - slope).norm()) <= SHAPES[shape] * max(float(slope.norm()), len(z))
+    assert float((gradient - slope).norm()) <= SHAPES[shape] * max(float(slope.norm()), n)
+
+
+def distance_to_normal(x, variance):
+    """E|x - y| over y ~ N(0, variance): Kummer's function."""
+    D = x.shape[1]
+    constant = math.sqrt(2 * variance) * math.exp(math.lgamma((D + 1) / 2) - math.lgamma(D / 2))
+    return torch.from_numpy(constant * hyp1f1(-0.5, D / 2, -x.square().sum(1).numpy() / (2 * variance)))
+
+
+def mean_distance(x, prior):
+    """E|x - y| over y ~ p, a normal distribution or equally likely points."""
+    if prior.scale_tril.any():
+        return distance_to_normal(x, prior.variance)
+    return (x[:, None] - prior.means.double()).norm(dim=-1).mean(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("distance", [0.0, 1e2, 1e3, 1e5])
+@pytest.mark.parametrize("far", [1, 64])
+@pytest.mark.parametrize("prior", [Gaussian(8), OneHot(10)], ids=["gaussian", "one_hot"])
+def test_the_energy_distance_is_exact_at_any_distance(prior, far, distance, dtype):
+    """Its quadrature once ended there: the loss fell without bound, and the far code was pushed outwards."""
+    z = prior.sample(64).double()
+    z[:far, 0] += distance
+    z = z.to(dtype).requires_grad_()
+    mmd = MMD(prior, "energy")
+    value = mmd(z, Point(z))
+    [gradient] = torch.autograd.grad(value, z)
+    exact = z.detach().double()
+    pairs = (exact[:, None] - exact).norm(dim=-1).sum() / (64 * 63)
+    expected = 2 * mean_distance(exact, prior).mean() - pairs + mmd.mu.self_energy
+    assert abs(value.item() - float(expected)) < 1e-5 * max(1, 2 * distance * far / 64)
+    for i, j in ((0, 0), (0, 1), (63, 0)):  # by finite differences, of what is far in one dimension
+        step = torch.zeros_like(exact)
+        step[i, j] = 1e-3
+        cross = [mean_distance((exact + sign * step)[i : i + 1], prior).item() for sign in (1, -1)]
+        within = [(exact[i] + sign * step[i] - exact[torch.arange(64) != i]).norm(dim=1).sum() for sign in (1, -1)]
+        slope = 2 * (cross[0] - cross[1]) / 64 - 2 * (within[0] - within[1]) / (64 * 63)
+        assert abs(float(gradient[i, j]) - float(slope) / 2e-3) < 1e-5 + 1e-8 * distance
+
+
+@pytest.mark.parametrize("width", [1.0, 1e3, 1e6])
+def test_the_energy_distance_of_posteriors_is_exact_at_any_width(width):
+    prior, mean = Gaussian(8), torch.randn(40, 8, dtype=torch.float64)
+    mmd = MMD(prior, "energy")
+    std = torch.full_like(mean, width, requires_grad=True)
+    value = mmd(mean, Independent(Normal(mean, std), 1))
+    value.backward()
+
+    def expected(std):
+        cross = distance_to_normal(mean, 1 + std**2)
+        apart = (mean[:, None] - mean)[~torch.eye(40, dtype=torch.bool)]
+        within = distance_to_normal(apart, 2 * std**2).sum()
+        return float(2 * cross.mean() - within / (40 * 39) + mmd.mu.self_energy)
+
+    assert value.item() == pytest.approx(expected(width), rel=1e-6, abs=1e-6 * width)
+    h = 1e-4 * width
+    assert std.grad.sum().item() == pytest.approx((expected(width + h) - expected(width - h)) / (2 * h), abs=1e-5)
 
 
 @priors
 @kernels
 @pytest.mark.parametrize("outlier", [None, 1e4])
-def test_the_expectation_in_columns_is_the_formula_in_float64(prior, kernel, outlier):
+def test_the_embedding_is_the_formula_in_float64(prior, kernel, outlier):
+    if kernel == "energy" and outlier:
+        pytest.skip("so far out the formula's quadrature is wrong, and not used")
     embedding = Embedding(prior, ladder(prior, kernel))
     z = prior.sample(1500) + 0.1
     if outlier is not None:
         z[7] = outlier
-    in_columns = embedding.sum_in_columns(z)
-    assert all(map(torch.equal, in_columns, embedding.sum(z, True))), "not used, for many codes"
+    ours = embedding.sum(z)
     exact = z.double().requires_grad_()
     t, a = ladder(prior, kernel).mixture()
     expected = 0.0
@@ -456,8 +503,8 @@ def test_the_expectation_in_columns_is_the_formula_in_float64(prior, kernel, out
         lam, U = torch.linalg.eigh(covariance)
         spread = 1 + 2 * t * lam.clamp(min=0)[:, None]
         exponent = -((exact - mean) @ U).square() @ (t / spread) - 0.5 * spread.log().sum(0)
-        terms = exponent.expm1() if embedding.kernel.increments else exponent.exp()
+        terms = exponent.expm1() if embedding.kernel.homogeneous else exponent.exp()
         expected = expected + weight * (terms @ a).sum()
     [slope] = torch.autograd.grad(expected, exact)
-    for ours, reference in zip(in_columns, (expected.detach(), slope), strict=True):
-        torch.testing.assert_close(ours.double(), reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))
+    for computed, reference in zip(ours, (expected.detach(), slope), strict=True):
+        torch.testing.assert_close(computed.double(), reference, rtol=1e-6, atol=1e-6 * float(reference.abs().max()))
