@@ -104,11 +104,6 @@ def _terms(s: Settings) -> Mistakes:
             yield f"terms: classification needs {_classes(s)} in y (found dim: {y.dim})", ("latents", "y", "dim"), at
     if "separation" in s.terms and s.merge != "add":
         yield f"terms: separation needs merge: add (found {s.merge})", at, ("merge",)
-    for name in [n for n in s.weights if n in ("reconstruction", "regularization")]:
-        yield (
-            f"has no effect: a weight is of a latent, {' or '.join(WEIGHTED)}; the penalty's is `weight`",
-            ("weights", name),
-        )
     if s.frozen_encoder and (s.schedule != "joint" or "classification" in s.terms or "reconstruction" not in s.terms):
         said = "frozen_encoder needs schedule: joint and terms with reconstruction and without classification, for only"
         found = f"the decoder learns (found {s.schedule}, {', '.join(s.terms)})"
@@ -129,13 +124,14 @@ def _images(s: Settings) -> Mistakes:
     if not facts:
         return
     if s.labels not in (0, "all"):
-        most = facts.rarest and facts.classes * facts.rarest
+        most = facts.smallest_class and facts.classes * facts.smallest_class
         if s.labels % facts.classes or (most and s.labels > most):
             valid = f"'all', 0 or a multiple of {_classes(s)}" + (f", at most {most}" if most else "")
             yield f"expected {valid} (found {s.labels})", ("labels",), ("dataset",)
-    if facts.train and s.batch_size > facts.train:
-        yield f"{name_of(s.dataset)} has {facts.train} training images (found {s.batch_size})", ("batch_size",)
-    elif facts.train and s.regularization_every > (batches := -(-facts.train // s.batch_size)):
+    train = facts.sizes.get("train")
+    if train and s.batch_size > train:
+        yield f"{name_of(s.dataset)} has {train} training images (found {s.batch_size})", ("batch_size",)
+    elif train and s.regularization_every > (batches := -(-train // s.batch_size)):
         yield f"an epoch has {batches} steps (found {s.regularization_every})", ("regularization_every",)
 
 
@@ -150,8 +146,8 @@ def _evaluations(s: Settings) -> Mistakes:
         yield "evaluations: classification needs terms: classification, which ties y to the classes", at, terms
     if "clustering" in asked and (y is None or y.head != "categorical"):
         yield "evaluations: clustering needs a latent y with head: categorical", at, ("latents", "y", "head")
-    if "latent" in asked and facts and facts.test and facts.test < FEWEST:
-        yield f"evaluations: latent needs {FEWEST} test images at least (found {facts.test})", at, ("dataset",)
+    if "latent" in asked and facts and (test := facts.sizes.get("test", FEWEST)) < FEWEST:
+        yield f"evaluations: latent needs {FEWEST} test images at least (found {test})", at, ("dataset",)
     if "probes" in asked and not codes:
         yield "evaluations: probes needs a latent with head: continuous", at, ("latents",)
     if "components" in asked and facts and all(prior.components % facts.classes for prior in dense):

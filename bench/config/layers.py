@@ -13,7 +13,7 @@ class ConfigError(ValueError):
     """One or more mistakes in a config, one line each: file, key, what is wrong, what is valid."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+class _Loader(yaml.SafeLoader):
     """YAML 1.2's plain values, in which 1e-3 is a number and 1:30 or `no` is none, and 1.1's merge keys.
 
     Refuses a key that stands twice, of which YAML would silently drop the first.
@@ -21,27 +21,16 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
     yaml_implicit_resolvers = {}
 
-    def get_single_data(self):
-        node = self.get_single_node()
-        self._refuse_doubled(node, set())  # before merging, which adds the keys that a mapping overrides
-        return self.construct_document(node) if node else None
-
-    def _refuse_doubled(self, node, seen):
-        if id(node) in seen or not isinstance(node, yaml.CollectionNode):
-            return
-        seen.add(id(node))
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
         keys = set()
-        for child in node.value:
-            if isinstance(node, yaml.MappingNode):
-                key_node, child = child
-                if not isinstance(key_node, yaml.ScalarNode):
-                    raise yaml.constructor.ConstructorError(None, None, "keys must be plain", key_node.start_mark)
-                merges = key_node.tag == "tag:yaml.org,2002:merge"
-                key = "<<" if merges else self.construct_object(key_node)
-                if key in keys:
-                    raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
-                keys.add(key)
-            self._refuse_doubled(child, seen)
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "keys must be plain", key.start_mark)
+            if key.value in keys:
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
+            keys.add(key.value)
+        return node
 
 
 for _tag, _pattern, _first in (

@@ -21,6 +21,7 @@ EXPECTED = {
     "is_instance_of": "expected a list",
     "sequence_str": "expected a list",
     "too_short": "expected at least one",
+    "string_too_short": "expected text",
 }
 
 
@@ -49,6 +50,7 @@ def said(detail: dict, model: type[BaseModel] | None = None) -> str:
         if valid and isinstance(found, str):
             return unknown(found, valid)
     message = EXPECTED.get(kind) or detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = message.replace("String should match pattern", "expected text of the form").replace("should have", "has")
     message = message.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")
     return message if isinstance(found, str) and repr(found) in message else f"{message} (found {short(found)})"
 

@@ -52,17 +52,6 @@ methods:
 """
 
 
-def refusal(name: str, taken: list[str]) -> str | None:
-    """Why a regularizer cannot have this name; None if it can."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
-        return f"{name!r}: a name has lower-case letters, digits and underscores, begins with a letter, 40 at most"
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
-        return f"{name!r} is a word of Python"
-    if name in taken:
-        return f"{name!r} is taken; there are {', '.join(taken)}"
-    return None
-
-
 def write(name: str, folder: Path) -> Path:
     """The new file `folder`/`name`.py, from the template.
 
@@ -70,9 +59,11 @@ def write(name: str, folder: Path) -> Path:
         ConfigError: the name is not possible, or taken by a regularizer at hand or a file.
     """
     path = folder / f"{name}.py"
-    taken = sorted({*plugins.names("regularizers"), *(p.stem for p in folder.glob("*.py"))})
-    if reason := refusal(name, taken):
-        raise ConfigError(reason)
+    taken = {*plugins.names("regularizers"), *(p.stem for p in folder.glob("*.py"))}
+    if not re.fullmatch("[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
+        raise ConfigError(f"{name!r}: a name has a to z, 0 to 9 and _, begins with a letter and is no word of Python")
+    if name in taken:
+        raise ConfigError(f"{name!r} is taken; there are {', '.join(sorted(taken))}")
     words = name.split("_")
     text = TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words))
     path.write_text(text, encoding="utf-8")

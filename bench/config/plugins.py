@@ -27,16 +27,6 @@ HEADS = ("continuous", "categorical")
 _root: ContextVar[str | None] = ContextVar("data_root", default=None)
 
 
-class Facts(NamedTuple):
-    """Of a data set: classes, training and test images, those of the rarest class, and whether all have a class."""
-
-    classes: int
-    train: int | None = None
-    test: int | None = None
-    rarest: int | None = None
-    labelled: bool = True
-
-
 @cache
 def _classes() -> dict[str, str]:
     """Prior → the name of its class: the dictionary `PRIORS`."""
@@ -62,8 +52,8 @@ def data_in(root: str | None) -> Iterator[None]:
         _root.reset(before)
 
 
-def facts(dataset: Spec) -> Facts | None:
-    """What a data set declares; None where only reading it would tell, or nothing."""
+def facts(dataset: Spec) -> Any:
+    """The `bench.data.declarations.Declaration` of a data set; None where only reading it would tell, or nothing."""
     return _declared(json.dumps(dataset), _root.get(), os.getcwd())[0]
 
 
@@ -73,16 +63,14 @@ def refused(dataset: Spec) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def _declared(dataset: str, root: str | None, here: str) -> tuple[Facts | None, str | None]:
+def _declared(dataset: str, root: str | None, here: str) -> tuple[Any, str | None]:
     data = import_module("bench.data.declarations")  # the room above: what the registry's data sets return
     try:
-        found = data.declaration(json.loads(dataset), root)
+        return data.declaration(json.loads(dataset), root), None
     except data.Absent:
         return None, None
     except data.DataError as error:
         return None, str(error)
-    sizes = found.sizes or {}
-    return Facts(found.classes, sizes.get("train"), sizes.get("test"), found.smallest_class, found.labelled), None
 
 
 @cache

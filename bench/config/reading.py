@@ -1,6 +1,5 @@
 """From a file, and those that it extends, to a checked config: clear errors for what it may not say. Free of torch."""
 
-import unicodedata
 from typing import Any
 
 from pydantic import ValidationError
@@ -87,13 +86,10 @@ def _titles(content: dict, found: Mistakes) -> None:
     """Methods of an experiment that a table could not tell apart."""
     seen: dict[tuple, str] = {}
     for experiment, method in cells(content):
-        own = section(content, "methods", method)
-        for key in ("title", "short"):
-            shown = own.get(key) or own.get("title") or method
-            shown = " ".join(unicodedata.normalize("NFC", str(shown)).split())
-            other = seen.setdefault((experiment, key, shown), method)
-            if other != method and (key == "title" or own.get(key)):
-                found.add(("methods", method, key), f"{short(shown)} is that of {other!r} too", by=other)
+        title = section(content, "methods", method).get("title") or method
+        other = seen.setdefault((experiment, str(title)), method)
+        if other != method:
+            found.add(("methods", method, "title"), f"{short(title)} is that of {other!r} too", by=other)
 
 
 def _tuning(config: Config, content: dict, found: Mistakes) -> Config:

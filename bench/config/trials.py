@@ -24,10 +24,8 @@ def judge(config: Config, found: Mistakes) -> None:
             said = f"the default, {method!r} of {tuning.experiment!r}, has no seed {', '.join(map(str, lacking))}"
             found.add(("tuning", "seeds"), f"{said} to be compared with", by=method)
         if needed not in own.evaluations:
-            found.add(
-                ("tuning", "metric"), f"{method!r} of {tuning.experiment!r} does not measure {needed!r}", by=method
-            )
-        tested: list[Settings] = [own]
+            said = f"{method!r} of {tuning.experiment!r} does not measure {needed!r}"
+            found.add(("tuning", "metric"), said, by=method)
         for i, trial in enumerate(tried):
             changed = merge(own.model_dump(exclude_unset=True), merge(tuning.settings, trial))
             changed = Settings.model_validate({k: v for k, v in changed.items() if k != "title"})
@@ -36,12 +34,6 @@ def judge(config: Config, found: Mistakes) -> None:
                 found.add((*at, *places[0]), message, by=i)
             if needed not in changed.evaluations:
                 found.add((*at, "evaluations"), f"does not measure {needed!r}, which the choice is by", by=i)
-            compared = changed.model_copy(update={"evaluations": own.evaluations, "parzen_samples": own.parzen_samples})
-            if compared in tested:
-                found.add(at, "has the settings of the default, or of an earlier trial", by=i)
-            tested.append(compared)
-        if any(trial_name(method, i) in config.methods for i in range(1, len(tried) + 1)):
-            found.add(("methods", trial_name(method, 1)), f"is the name of a trial of {method!r}; choose another")
 
 
 def with_trials(config: Config) -> Config:

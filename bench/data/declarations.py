@@ -39,7 +39,7 @@ class Declaration:
     read: Callable[[Mapping[str, str]], Arrays]
     checksums: Mapping[str, str] = field(default_factory=dict)
     found: Callable[[], Mapping[str, str]] | None = None
-    sizes: Mapping[str, int] | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
     smallest_class: int | None = None
     labelled: bool = True
     white: int = 255

@@ -15,10 +15,9 @@ from tests.support.configs import extended
 
 SETTINGS = "Valid: architecture, batch_norm, batch_size, dataset, decoder,"
 SEEDS = "expected how many, 1 to 10000, or a list of seeds different from each other, 0 to 2**32 - 1"
-WEIGHT = "has no effect: a weight is of a latent, classification or separation; the penalty's is `weight`"
 PENALISED = "has no effect: a weight is of a latent that is penalised, classification or separation"
 COUNT = "expected 'all', 0 or a multiple of the 10 classes of digits, at most 1090"
-NAME = "a name has a to z, 0 to 9 and _, begins with a letter and is no longer than 40"
+NAME = "expected text of the form '^[a-z][a-z0-9_]{0,39}$'"
 TURNS = "has no effect without terms: regularization, a penalty and schedule: alternating"
 MIXTURE = "experiments: {density: {latents: {z: {prior: mixture, settings: {%s}}}}}"
 TUNING = "tuning: {experiment: density, seeds: %s, %s trials: {mmd: [%s]}}"
@@ -131,7 +130,7 @@ MISTAKES = {
         f"{Z}.given: given: label shares out the components to the 10 classes of digits (found 1 component of",
     ],
     "experiments: {density: {latents: {type: {dim: 2}}}}": [
-        "experiments.density.latents.type: a latent's name is a letter, a to z, and perhaps a number, such as"
+        "experiments.density.latents.type: expected text of the form '^[a-z][0-9]{0,3}$' (found 'type')"
     ],
     "experiments: {density: {latents: {w: {dim: 2}}}}": [
         "experiments.density.latents.w: has no effect: the decoder does not read it"
@@ -226,8 +225,8 @@ MISTAKES = {
     ],
     # --- keys that nothing would read
     "defaults: {weights: {reconstruction: 1000, regularization: 0}}": [
-        f"defaults.weights.reconstruction: {WEIGHT}",
-        f"defaults.weights.regularization: {WEIGHT}",
+        f"defaults.weights.reconstruction: {PENALISED}",
+        f"defaults.weights.regularization: {PENALISED}",
     ],
     "experiments: {density: {weights: {y: 2, classification: 3}}}": [
         f"experiments.density.weights.y: {PENALISED}",
@@ -299,20 +298,18 @@ MISTAKES = {
         "experiments.nan: 'nan' is read back as something else than a name; choose another"
     ],
     "methods: {null: {regularizer: mmd}, UPPER: {regularizer: mmd}, 1: {regularizer: mmd}}": [
-        f"methods.None: {NAME} (found None)",
+        "methods.None: expected text (found None)",
         f"methods.UPPER: {NAME} (found 'UPPER')",
-        f"methods.1: {NAME} (found 1)",
+        "methods.1: expected text (found 1)",
     ],
     'methods: {mmd: {title: "two\\nlines"}}': [
-        "methods.mmd.title: expected text on one line, found the control character U+000A (found 'two\\nlines')"
+        "methods.mmd.title: expected text on one line, without control characters (found 'two\\nlines')"
     ],
     "methods: {mmd: {title: ' '}, aae: {title: 3}}": [
         "methods.aae.title: expected text (found 3)",
-        "methods.mmd.title: expected 1 to 200 characters (found ' ')",
+        "methods.mmd.title: expected text (found ' ')",
     ],
-    "methods: {mmd: {title: The same}, aae: {title: The  same}}": [
-        "methods.mmd.title: 'The same' is that of 'aae' too"
-    ],
+    "methods: {mmd: {title: The same}, aae: {title: The same}}": ["methods.mmd.title: 'The same' is that of 'aae' too"],
     "methods: {mmd: {family: adverserial}}": [
         "methods.mmd.family: unknown 'adverserial'; did you mean 'adversarial'? Valid: adversarial, closed form,"
     ],
@@ -332,9 +329,7 @@ MISTAKES = {
         "tuning.trials.mmd.2.seeds: unknown 'seeds'",
     ],
     TUNING % ("1", "", "{weight: 1}, {loss: bernoulli, output: linear}, {width: 9}, {width: 9}"): [
-        "tuning.trials.mmd.0: has the settings of the default, or of an earlier trial",
         "tuning.trials.mmd.1.loss: loss: bernoulli needs output: sigmoid (found linear)",
-        "tuning.trials.mmd.3: has the settings of the default, or of an earlier trial",
     ],
     "only: [density, tuning]\n" + TUNING % ("1", "settings: {evaluations: [latent]},", "{weight: 2}"): [
         "tuning.trials.mmd.0.evaluations: does not measure 'likelihood', which the choice is by"
@@ -348,7 +343,7 @@ MISTAKES = {
     # --- YAML
     "seeds: 2\nseeds: 3": [None, "c.yaml:4: duplicate key 'seeds'"],
     "defaults: {<<: 3}": [None, "c.yaml:3: expected a mapping or list of mappings for merging, but found scalar"],
-    "a:\tb\n\tc: 1": [None, "c.yaml:4: found a tab character"],
+    "a:\tb\n\tc: 1": [None, "c.yaml:3: found character '\\t' that cannot start any token"],
     "x: !!python/object/apply:os.mkdir [exploded]": [None, "c.yaml:3: could not determine a constructor for the tag"],
     "? [1, 2]\n: 3": [None, "c.yaml:3: keys must be plain"],
 }
@@ -371,7 +366,7 @@ SOUND = [
     "methods: {a: &a {regularizer: mmd}, b: {<<: *a, title: R, short: r, family: KL}}\n"
     "experiments: {density: {methods: [a, b]}}",
     MIXTURE % "means: [[0, 0], [3, 0]], covariances: [1, [[0.5, 0], [0, 0.1]]], weights: [0.25, 0.75]",
-    "methods: {mmd: {title: '$x_{$ & 50 % \"a\", ‮b <c> 中'}}",
+    "methods: {mmd: {title: '$x_{$ & 50 % \"a\", b <c> 中'}}",
     "experiments: {classes: {labels: all}}",
     "defaults: {timeout: 3, deterministic: false}\nbatch_by: 3\nseeds: [5, 3]",
     "experiments: {density: {methods: {mmd: {seeds: 3, weight: 0}, ae: }, schedule: joint}}\nmethods: {mmd: {}}",

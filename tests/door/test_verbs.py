@@ -86,7 +86,7 @@ def test_the_help_comes_within_three_tenths_of_a_second():
         ("report quick --jobs 0", "--jobs"),
         ("explain quick likelihood mmd one", "SEED"),
         ("perf mdm", "did you mean 'mmd'?"),
-        ("new class", "is a word of Python"),
+        ("new class", "is no word of Python"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_nearest_and_exit_status_2(arguments, said, capsys, monkeypatch):
