@@ -1,18 +1,18 @@
 """The picture of the answer, methods by measures, as files for a README or a paper; the page has it as a table."""
 
 import math
-from itertools import groupby
 from pathlib import Path
 from textwrap import fill
 from typing import NamedTuple
 
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch
 
 from bench.figures.style import DPI, LOOKS, OF_FAMILY, cut, own_style, save
-from bench.tables.answers import Picture, Verdict, in_cell
+from bench.tables.answers import Measure, Picture, Verdict, in_cell
 
 
 class Theme(NamedTuple):
@@ -42,7 +42,8 @@ THEMES = {
     }, lift=0.35),
 }  # fmt: skip
 SIGNS = {"better": "▲ ", "worse": "▼ ", "level": "= "}
-NAMES, WIDE, HIGH, HEAD = 1.5, 1.12, 0.34, 0.5  # inches: of the column of names, a cell's width and height, the head
+WORDS = ("better", "worse", "level", "undecided", "reference")
+WIDE, HIGH = 1.12, 0.34  # inches of a cell
 
 
 def write(found: Picture, folder: Path) -> None:
@@ -55,50 +56,40 @@ def write(found: Picture, folder: Path) -> None:
 def draw(found: Picture, theme: Theme) -> Figure:
     """Methods down in their families, measures across, in each cell the difference to the reference."""
     rows, measures = found.rows, found.measures
-    width, height = NAMES + WIDE * len(measures) + 0.06, HEAD + HIGH * len(rows) + 0.62
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor=theme.paper)
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_axis_off()
-    ax.set(xlim=(0, width), ylim=(height, 0))
-    for i, m in enumerate(measures):
-        x = NAMES + WIDE * (i + 0.5)
-        ax.text(x, HEAD - 0.28, m.label, ha="center", va="bottom", fontsize=9, weight="bold", color=theme.ink)
-        note = f"{m.unit}, {m.note}" if m.note else m.unit
-        ax.text(x, HEAD - 0.1, note, ha="center", va="bottom", fontsize=7, color=theme.muted)
-    top = HEAD
-    for family, own in groupby(rows, key=lambda r: r.family):
-        ax.plot([0.05, width - 0.05], [top, top], color=theme.line, linewidth=1)
-        look = OF_FAMILY.get(family, LOOKS[-1])
-        for row in own:
-            ax.plot(0.14, top + HIGH / 2, look.marker, color=theme.shade(look.color), markersize=5)
-            ax.text(0.28, top + HIGH / 2, cut(row.short), va="center", fontsize=9, color=theme.ink)
-            for i, cell in enumerate(row.cells):
-                if cell is not None:
-                    _cell(ax, NAMES + WIDE * i, top, cell, *in_cell(cell, measures[i]), theme)
-            top += HIGH
-    _key(ax, top + 0.1, found.rule, theme, width)
+    size = WIDE * len(measures), HIGH * len(rows)
+    figure = Figure(figsize=(size[0] + 1.6, size[1] + 1.1), dpi=DPI, facecolor=theme.paper, layout="constrained")
+    ax = figure.subplots()
+    words = np.array([[WORDS.index(c.word) if c else np.nan for c in row.cells] for row in rows], dtype=float)
+    texts = [[said(c, m) if c else "" for c, m in zip(row.cells, measures, strict=True)] for row in rows]
+    sns.heatmap(
+        words, annot=np.array(texts), fmt="", cmap=ListedColormap([theme.verdicts[w][0] for w in WORDS]), vmin=-0.5,
+        vmax=len(WORDS) - 0.5, cbar=False, linewidths=1.5, linecolor=theme.paper, annot_kws={"fontsize": 7}, ax=ax,
+    )  # fmt: skip
+    shown = [c for row in rows for c in row.cells if c]
+    for text, cell in zip(ax.texts, shown, strict=True):
+        text.set(color=theme.verdicts[cell.word][1], weight="normal" if cell.word == "undecided" else "bold")
+    ax.set_facecolor(theme.paper)
+    ax.grid(visible=False)
+    ax.xaxis.tick_top()
+    notes = [f"{m.unit}, {m.note}" if m.note else m.unit for m in measures]
+    ax.set_xticklabels([f"{m.label}\n{note}" for m, note in zip(measures, notes, strict=True)], color=theme.ink)
+    ax.set_yticklabels([f"{cut(row.short)}     " for row in rows], rotation=0, color=theme.ink)
+    ax.tick_params(length=0, labelsize=8)
+    for y, row in enumerate(rows):
+        look = OF_FAMILY.get(row.family, LOOKS[-1])
+        mark = {"color": theme.shade(look.color), "markersize": 5, "clip_on": False}
+        ax.plot(-0.08, y + 0.5, look.marker, **mark)
+        if y and row.family != rows[y - 1].family:
+            ax.axhline(y, color=theme.line, linewidth=1)
+    patches = [Patch(color=theme.verdicts[w][0], label=SIGNS.get(w, "") + w) for w in WORDS[:4]]
+    figure.legend(handles=patches, loc="outside lower left", ncols=4, fontsize=7, labelcolor=theme.ink)
+    ax.set_xlabel(
+        fill(found.rule, math.floor(16 * size[0]), max_lines=2, placeholder=" …"), fontsize=6.8, color=theme.muted
+    )
     return figure
 
 
-def _cell(ax: Axes, left: float, top: float, cell: Verdict, value: str, interval: str, theme: Theme) -> None:
-    """A verdict: its colour, its difference, the interval below."""
-    fill_, ink = theme.verdicts[cell.word]
-    ax.add_patch(Rectangle((left + 0.015, top + 0.015), WIDE - 0.03, HIGH - 0.03, color=fill_, linewidth=0))
-    strong = cell.word in (*SIGNS, "reference")
-    y = top + HIGH / 2 - (0.07 if interval else 0)
-    ax.text(left + WIDE / 2, y, SIGNS.get(cell.word, "") + value, ha="center", va="center", fontsize=8.5,
-            weight="bold" if strong else "normal", color=ink)  # fmt: skip
-    ax.text(left + WIDE / 2, top + HIGH / 2 + 0.09, interval, ha="center", va="center", fontsize=6.5, color=ink)
-
-
-def _key(ax: Axes, top: float, rule: str, theme: Theme, width: float) -> None:
-    """The colours' words, and the rule."""
-    left = 0.08
-    for word in ("better", "worse", "level", "undecided"):
-        fill_, ink = theme.verdicts[word]
-        ax.add_patch(Rectangle((left, top), 0.8, 0.17, color=fill_, linewidth=0))
-        ax.text(left + 0.4, top + 0.085, SIGNS.get(word, "") + word, ha="center", va="center", fontsize=7, color=ink)
-        left += 0.86
-    characters = math.floor((width - 0.16) * 16)
-    said = fill(rule, characters, max_lines=2, placeholder=" …")
-    ax.text(0.08, top + 0.24, said, va="top", fontsize=6.8, color=theme.muted, linespacing=1.3)
+def said(cell: Verdict, measure: Measure) -> str:
+    """The text of a cell: its difference, the interval below."""
+    value, interval = in_cell(cell, measure)
+    return "\n".join(filter(None, [SIGNS.get(cell.word, "") + value, interval]))

@@ -3,8 +3,8 @@
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -21,12 +21,12 @@ LABELS = {"reconstruction": "reconstruction, ½ squared error", "classification"
 
 def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """The training histories of the runs, one below the other with method and seed."""
-    stored, frames = result_set.history(folder), []
+    stored, frames = result_set.history(folder), [pd.DataFrame()]
     for _, run in own.drop_duplicates(RUN).iterrows():
-        if rows := stored.get(run["run"]):
-            keep = np.unique(np.linspace(0, len(rows) - 1, min(POINTS, len(rows))).astype(int))
-            frames.append(pd.DataFrame([rows[i] for i in keep]).assign(method=run["method"], seed=run["seed"]))
-    return pd.concat(frames) if frames else pd.DataFrame()
+        rows = pd.DataFrame(stored.get(run["run"]) or [])
+        thinned = rows.iloc[:: max(1, len(rows) // POINTS)]
+        frames.append(thinned.assign(method=run["method"], seed=run["seed"]))
+    return pd.concat(frames)
 
 
 def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
@@ -54,15 +54,19 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
 def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, str], config: Config) -> Figure:
     """A panel for each loss, a line for each method, a band from the lowest to the highest seed."""
     figure, axes = canvas(3.7 * len(terms) + 1.7, 3.0, 1, len(terms))
-    colors = [look(config, method).color for method in names]
+    colors = {method: look(config, method).color for method in names}
+    before = list(colors.values())
+    dashes = {m: DASHES[before[:i].count(color) % len(DASHES)] for i, (m, color) in enumerate(colors.items())}
     for ax, term in zip(axes, terms, strict=True):
-        for i, (method, color) in enumerate(zip(names, colors, strict=True)):
-            seeds = history[history["method"] == method].pivot_table(index="epoch", columns="seed", values=term)
-            dashes = DASHES[colors[:i].count(color) % len(DASHES)] or (None, None)
-            ax.plot(seeds.index, seeds.mean(axis=1), color=color, dashes=dashes, linewidth=1.3, label=names[method])
-            ax.fill_between(seeds.index, seeds.min(axis=1), seeds.max(axis=1), color=color, alpha=0.12, linewidth=0)
+        sns.lineplot(
+            history, x="epoch", y=term, hue="method", style="method", hue_order=names, style_order=names,
+            palette=colors, dashes=dashes, errorbar=("pi", 100), err_kws={"alpha": 0.12, "linewidth": 0},
+            linewidth=1.3, ax=ax,
+        )  # fmt: skip
+        ax.get_legend().remove()
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="epoch", ylabel=LABELS[term])
         logarithmic(ax.yaxis, history[term].dropna())
-    legend(figure, *axes[0].get_legend_handles_labels())
+    handles, _ = axes[0].get_legend_handles_labels()
+    legend(figure, handles, list(names.values()))
     return figure

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
@@ -76,16 +77,18 @@ def scatters(found: list[Codes], classes: int) -> Figure:
 
     across = min(4, len(found))
     down = -(-len(found) // across)
-    figure, axes = canvas(2.3 * across + 0.7, 2.4 * down, down, across)
+    figure, axes = canvas(2.3 * across + 0.7, 2.4 * down, down, across, sharex=True, sharey=True)
     low, high = limits(found)
     grid = np.stack([np.linspace(a, b, 150) for a, b in zip(low, high, strict=True)])
+    colors = {k: CLASSES[k % len(CLASSES)] for k in range(classes)} | {UNKNOWN: "#dddddd"}
     for ax in axes[len(found) :]:
         ax.set_axis_off()
-    for i, (ax, c) in enumerate(zip(axes, found, strict=False)):
+    for ax, c in zip(axes, found, strict=False):
         key, latent = plane(c)
         z, y = c.arrays[key][:, :2].astype(float), c.arrays["test_classes"]
-        colors = ["#dddddd" if k == UNKNOWN else CLASSES[k % len(CLASSES)] for k in y]
-        ax.scatter(z[:, 0], z[:, 1], s=3, c=colors, linewidths=0, rasterized=True)
+        sns.scatterplot(
+            x=z[:, 0], y=z[:, 1], hue=y, palette=colors, s=3, linewidth=0, rasterized=True, legend=False, ax=ax
+        )
         density = densities.contours(densities.prior_of(c.settings, latent), grid) if latent else np.zeros((1, 1))
         if len(heights := levels(density)):
             ax.contour(*grid, density, levels=heights, colors="#333333", linewidths=0.7)
@@ -94,11 +97,9 @@ def scatters(found: list[Codes], classes: int) -> Figure:
         ax.set_ylim(*grid[1, [0, -1]])
         outside = ((z < grid[:, 0]) | (z > grid[:, -1])).any(axis=1).mean()
         ax.set_title(c.name + (f", {100 * outside:.0f} % outside" if outside >= 0.01 else ""), fontsize=8)
-        left, lowest = i % across == 0, i + across >= len(found)
         ax.locator_params(nbins=4)
-        ax.tick_params(labelleft=left, labelbottom=lowest)
-        ax.set_xlabel("first dimension (latent units)" if lowest else "", fontsize=7)
-        ax.set_ylabel("second" if left else "", fontsize=7)
+    figure.supxlabel("first dimension (latent units)", fontsize=7)
+    figure.supylabel("second", fontsize=7)
     for k in range(min(classes, len(CLASSES))):
         axes[0].scatter([], [], color=CLASSES[k], s=14, label=str(k))
     legend(figure, title="class")

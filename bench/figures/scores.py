@@ -6,18 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.config.schema import Config
-from bench.figures.style import Drawing, LeftOut, Look, canvas, label, look
+from bench.figures.style import COLORS, MARKERS, Drawing, LeftOut, canvas, label
 from bench.tables.answers import shown_measures
 from bench.tables.experiment_tables import heading
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
 from bench.tables.published import published_of
 from bench.tables.statistics import mean_interval
-from bench.tables.tidy_table import methods, scores, title
+from bench.tables.tidy_table import family, methods, title
 from bench.tables.words import words
 
 PANELS = 2  # where the picture of the answer has no measure of the experiment
@@ -37,68 +38,69 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
         return []  # the table says it
     n = own.loc[own["split"] == "test", "n"].max()
     on = f"{int(n):,} test images" if pd.notna(n) else "the test images"
-    values = {m: scores(table, experiment, m) for m in shown}
-    means = values[shown[0]].mean() * (-1 if describe(shown[0]).higher_is_better else 1)
-    ordered = sorted(methods(config, table, experiment), key=lambda m: means.get(m, math.inf))
-    ordered = [m for m in ordered if any(m in v and v[m].notna().any() for v in values.values())]
+    found = own[own["metric"].isin(shown)].assign(family=own["method"].map(lambda m: family(config, m)))
+    first = describe(shown[0])
+    means = found[found["metric"] == shown[0]].groupby("method")["value"].mean() * (-1 if first.higher_is_better else 1)
+    ordered = [m for m in methods(config, table, experiment) if m in {*found["method"]}]
+    ordered.sort(key=lambda m: means.get(m, math.inf))
     published = {m: published_of(config, experiment, m, words()["question"]["reference"]) for m in shown}
-    names, looks = {m: label(config, m) for m in ordered}, {m: look(config, m) for m in ordered}
     caption = (
         f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's "
         "t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; a dotted "
         "line for the value published for the reference, if there is one and the scale holds it."
     )
     alt = f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed."
-    draw = partial(score_figure, values, names, looks, published)
+    draw = partial(score_figure, found, {m: label(config, m) for m in ordered}, published)
     return [Drawing("scores", "Scores of every seed", caption, alt, draw)]
 
 
-def limits(values: pd.DataFrame) -> tuple[float, float]:
+def limits(own: pd.DataFrame) -> tuple[float, float]:
     """The ends of a scale that the means of most methods share; a method that failed does not flatten the others."""
-    means = values.mean().dropna()
+    means = own.groupby("method")["value"].mean()
     low, high = np.percentile(means, [25, 75])
     reach = FAR * (high - low)
-    near = [m for m in means.index if low - reach <= means[m] <= high + reach or reach == 0]
-    kept = values[near].to_numpy(float)
-    low, high = float(np.nanmin(kept)), float(np.nanmax(kept))
-    pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - pad, high + pad
+    near = means[means.between(low - reach, high + reach) | (reach == 0)].index
+    kept = own.loc[own["method"].isin(near), "value"]
+    pad = 0.05 * (kept.max() - kept.min()) or 0.05 * abs(kept.max()) or 1.0
+    return kept.min() - pad, kept.max() + pad
 
 
-def score_figure(
-    values: dict[str, pd.DataFrame], names: dict[str, str], looks: dict[str, Look], published: dict[str, float | None]
-) -> Figure:
-    """Methods down, a panel for each metric, a mark for each seed, mean and interval."""
-    figure, axes = canvas(2.2 + 2.6 * len(values), 0.9 + 0.22 * len(names), 1, len(values), sharey=True)
-    for ax, (metric, found) in zip(axes, values.items(), strict=True):
-        ax.set_xlim(*limits(found.filter(list(names))))
-        for i, method in enumerate(names):
-            if method in found:
-                _row(ax, found[method].dropna().to_numpy(float), i, looks[method], describe(metric).digits)
-        line = published.get(metric)
-        if line is not None and ax.get_xlim()[0] <= line <= ax.get_xlim()[1]:
+def score_figure(found: pd.DataFrame, names: dict[str, str], published: dict[str, float | None]) -> Figure:
+    """Methods down, a panel for each metric of `published`, a mark for each seed, mean and interval."""
+    figure, axes = canvas(2.2 + 2.6 * len(published), 0.9 + 0.22 * len(names), 1, len(published), sharey=True)
+    shared = {"x": "value", "y": "method", "hue": "family", "palette": COLORS, "legend": False}
+    for ax, (metric, line) in zip(axes, published.items(), strict=True):
+        own = found[found["metric"] == metric]
+        means = own.groupby("method")["value"].mean()
+        low, high = limits(own)
+        ax.set(xlim=(low, high), ylim=(len(names) - 0.5, -0.5))
+        # The points first: they make the axis that the marks stand on.
+        sns.pointplot(
+            own[own["method"].map(means).between(low, high)], **shared, order=list(names), errorbar=_interval,
+            linestyle="none", marker="|", markersize=11, markeredgewidth=2, err_kws={"linewidth": 2}, ax=ax,
+        )  # fmt: skip
+        sns.scatterplot(own, **shared, style="family", markers=MARKERS, s=26, alpha=0.6, linewidth=0.5, ax=ax)
+        for y, method in enumerate(names):
+            mean = means.get(method, low)
+            if not low <= mean <= high:
+                _arrow(ax, low if mean < low else high, y, f"{mean:.{describe(metric).digits}f}", own, method)
+        if line is not None and low <= line <= high:
             ax.axvline(line, color="#333333", linestyle=":", linewidth=1)
+        ax.set(xlim=(low, high), ylim=(len(names) - 0.5, -0.5), ylabel="")
         ax.set_xlabel(heading(metric).replace(" (", "\n(", 1), fontsize=8)
     axes[0].set_yticks(range(len(names)), list(names.values()))
-    axes[0].set_ylim(len(names) - 0.5, -0.5)
     return figure
 
 
-def _row(ax: Axes, x: np.ndarray, y: int, own: Look, digits: int) -> None:
-    """The seeds of a method in a row of a panel."""
-    if not len(x):
-        return
-    low, high = ax.get_xlim()
-    inside, mean = x[(x >= low) & (x <= high)], x.mean()
-    ax.plot(inside, np.full(len(inside), y), own.marker, color=own.color, alpha=0.6, markersize=4, linestyle="none")
-    if low <= mean <= high:
-        if interval := mean_interval(x):
-            ax.plot(np.clip(interval, low, high), [y, y], color=own.color, linewidth=2)
-        ax.plot(mean, y, "|", color=own.color, markersize=11, markeredgewidth=2)
-    else:
-        left = mean < low
-        ax.plot(low if left else high, y, "<" if left else ">", color=own.color, markersize=6, clip_on=False)
-        ax.annotate(
-            f"{mean:.{digits}f}", (low if left else high, y), ((7, 0) if left else (-7, 0)),
-            textcoords="offset points", ha="left" if left else "right", va="center", fontsize=7, color=own.color,
-        )  # fmt: skip
+def _interval(values: pd.Series) -> tuple[float, float]:
+    return mean_interval(values) or (math.nan, math.nan)
+
+
+def _arrow(ax: Axes, x: float, y: int, text: str, own: pd.DataFrame, method: str) -> None:
+    """What lies beyond the scale, at its end `x`."""
+    color, left = COLORS[own.loc[own["method"] == method, "family"].iloc[0]], x == ax.get_xlim()[0]
+    ax.plot(x, y, "<" if left else ">", color=color, markersize=6, clip_on=False)
+    ax.annotate(
+        text, (x, y), ((7, 0) if left else (-7, 0)), textcoords="offset points", ha="left" if left else "right",
+        va="center", fontsize=7, color=color,
+    )  # fmt: skip

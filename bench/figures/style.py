@@ -11,7 +11,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import LogFormatter
 
 from bench.config.schema import Config
 from bench.records import whole_files
@@ -57,6 +57,7 @@ LOOKS = (
     Look("#8a6d00", "P"),
 )
 OF_FAMILY = dict(zip(FAMILIES, LOOKS, strict=True))
+COLORS, MARKERS = ({name: look[i] for name, look in OF_FAMILY.items()} for i in (0, 1))
 DASHES = ("", (5, 1.5), (1, 1), (4, 1, 1, 1))  # of lines of one family, in turn
 
 
@@ -120,16 +121,9 @@ def logarithmic(axis: Axis, values: pd.Series) -> None:
     """A logarithmic scale with plain numbers, where the values span more than a factor of three."""
     if values.empty or values.min() <= 0 or values.max() <= 3 * values.min():
         return
-    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    # Two powers of ten at least are labelled by themselves; else the marks between them must be.
-    wide = values.max() > 100 * values.min()
-    axis.set_minor_formatter(NullFormatter() if wide else FuncFormatter(_few))
-
-
-def _few(x: float, _: int) -> str:
-    """A label for 2, 3 and 5 times a power of ten."""
-    return f"{x:g}" if f"{x:.0e}"[0] in "235" else ""
+    axis.axes.set_yscale("log")
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def save(figure: Figure, path: Path, formats: Sequence[str] = ("png",)) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
 
 from bench.config.reading import load, settings
 from bench.figures import answer, curves, densities, drawing, images, planes, scores, style
 from bench.figures.codes import Codes
+from bench.figures.codes import load as load_codes
+from bench.tables import statistics
 from bench.tables.answers import picture
 from bench.tables.tidy_table import read_metrics
 from tests.support import result_sets
@@ -143,8 +144,7 @@ def test_any_title_can_be_drawn(tmp_path, title):
 
 def test_a_method_looks_as_its_family_does_everywhere(drawn):
     config = drawn[1]
-    found = {style.look(config, m) for m in config.methods}
-    assert len(found) == 1  # none of them declares a family
+    assert len({style.look(config, m) for m in config.methods}) == 1  # none of them declares a family
     assert len({own.color for own in style.LOOKS}) == len(style.LOOKS)
     assert len({own.marker for own in style.LOOKS}) == len(style.LOOKS)  # also in grey
 
@@ -152,20 +152,29 @@ def test_a_method_looks_as_its_family_does_everywhere(drawn):
 def test_a_method_that_failed_does_not_flatten_the_others():
     rng, means = np.random.default_rng(0), {f"m{i}": 300.0 + i for i in range(10)} | {"failed": 31.0}
     values = {("likelihood", m, "log_likelihood"): list(mean + rng.normal(size=3)) for m, mean in means.items()}
-    frame = scores.scores(tidy(values), "likelihood", "log_likelihood")
+    frame = tidy(values).assign(family="other")
     low, high = scores.limits(frame)
     assert 290 < low < 300
     assert 309 < high < 320
-    names, looks = {m: m for m in means}, {m: style.LOOKS[-1] for m in means}
     with style.own_style():
-        figure = scores.score_figure({"log_likelihood": frame}, names, looks, {"log_likelihood": None})
-    assert [t.get_text() for t in figure.axes[0].texts] == [f"{frame['failed'].mean():.1f}"]
+        figure = scores.score_figure(frame, {m: m for m in means}, {"log_likelihood": None})
+    failed = frame.loc[frame["method"] == "failed", "value"].mean()
+    assert [t.get_text() for t in figure.axes[0].texts] == [f"{failed:.1f}"]
+
+
+def test_a_bar_is_the_mean_with_its_interval():
+    frame = tidy({("e", "a", "error"): [1.0, 2.0, 3.0], ("e", "b", "error"): [2.0]}).assign(family="KL")
+    with style.own_style():
+        ax = scores.score_figure(frame, {"a": "A", "b": "B"}, {"error": 2.0}).axes[0]
+    bars = [np.asarray(line.get_xdata(), float) for line in ax.lines]
+    [interval] = [x for x in bars if len(x) == 2 and x[0] != x[1] and np.isfinite(x).all()]
+    np.testing.assert_allclose(interval, statistics.mean_interval([1.0, 2.0, 3.0]))
+    assert sorted(map(tuple, ax.collections[0].get_offsets().tolist())) == [(1, 0), (2, 0), (2, 1), (3, 0)]
 
 
 @pytest.mark.parametrize("values", [[5.0, 5.0, 5.0], [0.0, 0.0, 0.0], [1.0, 2.0, 1e9]])
 def test_a_scale_has_two_ends(values):
-    frame = scores.scores(tidy({("e", f"m{i}", "error"): [v, v] for i, v in enumerate(values)}), "e", "error")
-    low, high = scores.limits(frame)
+    low, high = scores.limits(tidy({("e", f"m{i}", "error"): [v, v] for i, v in enumerate(values)}))
     assert np.isfinite([low, high]).all()
     assert low < high
 
@@ -189,7 +198,7 @@ def test_a_row_of_relabelled_images_is_one_test_image(drawn, clusters, rows):
         s = s.model_copy(update={"latents": {"y": cluster}, "decoder": ["y"]})
     pixels = np.repeat(np.arange(rows, dtype=np.uint8), clusters + 1)[:, None].repeat(64, axis=1)
     found = [Codes(m, m, 0, {"relabelled": pixels}, s) for m in ("aae", "mmd")]
-    shown = images.panels(found, "relabelled", (1, 8, 8)).axes[0].images
+    shown = [ax.images[0] for ax in images.panels(found, "relabelled", (1, 8, 8)).axes]
     assert len(shown) == 2
     for image in shown:
         lines = np.asarray(image.get_array())[1::9, 1:-1, 0]
@@ -205,12 +214,11 @@ def test_a_montage_puts_images_in_rows():
 
 
 def test_samples_are_the_stored_bytes(drawn):
-    with Image.open(drawn[3] / "likelihood/samples.png") as image:
-        shown = np.asarray(image.convert("L"))
+    source, config, table, *_ = drawn
+    found, _ = load_codes(config, table, "likelihood", source)
+    shown = images.panels(found, "samples", (1, 8, 8)).axes[0].images[0].get_array()
     sample = np.random.default_rng(0).integers(0, 255, (40, 64), np.uint8)[0].reshape(8, 8)
-    zoom = max(1, round(images.IMAGE / 8))
-    left, top = images.LABELS + zoom, images.GAP + zoom
-    assert (shown[top : top + 8 * zoom : zoom, left : left + 8 * zoom : zoom] == sample).all()
+    assert (np.asarray(shown)[1:9, 1:9, 0] == sample).all()
 
 
 def test_far_codes_of_one_method_do_not_shrink_the_panels_of_the_others():
@@ -268,9 +276,10 @@ def test_the_picture_of_the_answer_says_what_the_tables_say(drawn, tmp_path):
         answer.write(found, tmp_path / folder)
     for name in ("answer-light.svg", "answer-dark.svg"):
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
-    said = [t.get_text() for t in answer.draw(found, answer.THEMES["dark"]).axes[0].texts]
+    ax = answer.draw(found, answer.THEMES["dark"]).axes[0]
+    said = [line for t in ax.texts for line in t.get_text().split("\n")]
+    assert [t.get_text().strip() for t in ax.get_yticklabels()] == [row.short for row in found.rows]
     for row in found.rows:
-        assert row.short in said
         for cell, measure in zip(row.cells, found.measures, strict=True):
             if cell is not None:
                 value, ends = answer.in_cell(cell, measure)
