@@ -40,25 +40,33 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 @cache
-def _read(path: Path) -> tuple[str, tuple[ast.AST, ...]]:
-    """A hash of what a source file does, without comments, docstrings and layout, and its import statements.
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """A hash of what a source file does, without comments, docstrings and layout, and the modules that it imports.
 
     So none of these makes anything stale.
     """
-    source = path.read_bytes()
+    text = path.read_bytes()
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(text)
     except (SyntaxError, ValueError):
-        return hashlib.sha256(source).hexdigest(), ()  # a file that does not parse still has a version
-    imports = []
+        return hashlib.sha256(text).hexdigest(), frozenset()  # a file that does not parse still has a version
+    imported = set()
     for node in _statements(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imports.append(node)
+        if isinstance(node, ast.Import):
+            imported.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:  # what a package imports of its own, it is
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            imported.update(name if _is_ours(name) else node.module for name in names)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
                 node.body = node.body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), tuple(imports)
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), frozenset(imported)
+
+
+def _is_ours(name: str) -> bool:
+    base = ROOT.joinpath(*name.split("."))
+    return name.split(".")[0] in PACKAGES and (base.with_suffix(".py").exists() or base.is_dir())
 
 
 @cache
@@ -84,63 +92,26 @@ def source(module: str) -> Path:
 
 
 @cache
-def _imports(module: str, own: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """The modules of the `own` packages that a module imports, and the other packages."""
-    path = source(module)
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    local, foreign = set(), set()
-
-    def add(name: str) -> None:
-        top = name.split(".")[0]
-        if top in own:
-            parts = name.split(".")
-            local.update(".".join(parts[: i + 1]) for i in range(len(parts)))  # a package's initialiser runs too
-        elif top not in sys.stdlib_module_names:
-            foreign.add(top)
-
-    for node in _read(path)[1]:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                add(alias.name)
-        else:
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *filter(None, [base])])
-            add(base)
-            for alias in node.names:
-                if base.split(".")[0] in own and _is_module(f"{base}.{alias.name}"):
-                    add(f"{base}.{alias.name}")
-    return frozenset(local), frozenset(foreign)
-
-
-def _is_module(name: str) -> bool:
-    try:
-        source(name)
-    except UnknownModule:
-        return False
-    return True
-
-
-@cache
 def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The modules that a module runs, itself included, and the distributions that these import.
+    """The modules of this repository that a module runs, itself included, and the distributions that these import.
 
     Raises:
         UnknownModule: one of them, or one that is declared neutral, cannot be found.
     """
     for name in NEUTRAL:
         source(name)
-    own = tuple(dict.fromkeys((*PACKAGES, module.split(".")[0])))
     found, foreign, queue = set(), set(), [module]
     while queue:
         name = queue.pop()
         if name in found or name in NEUTRAL:
             continue
         found.add(name)
-        local, others = _imports(name, own)
-        queue.extend(local)
-        foreign |= others
+        for imported in _read(source(name))[1]:
+            top, *rest = imported.split(".")
+            if top in PACKAGES:  # a package's initialiser runs too
+                queue += [".".join([top, *rest[:i]]) for i in range(len(rest) + 1)]
+            elif top not in sys.stdlib_module_names:
+                foreign.add(top)
     return tuple(sorted(found)), tuple(sorted(foreign))
 
 

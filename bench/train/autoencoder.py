@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Independent, Normal
 from bench.config import registry
 from bench.config.schema import Latent, Settings
 from bench.config.streams import stream
-from regularizers import Point, Prior, Simplex, prior, product, rms
+from regularizers import Point, Prior, Simplex, prior, rms
 
 
 class ContinuousHead(nn.Module):
@@ -153,10 +153,6 @@ class Autoencoder(nn.Module):
     def head_distances(self) -> Float[Tensor, " pairs"]:
         """The distances between all pairs of cluster heads, the columns of W."""
         return torch.pdist(self.cluster_heads.weight.T)
-
-    def prior(self, names: list[str]) -> Prior:
-        """The joint prior of the named latents, independent of each other."""
-        return product([self.priors[name] for name in names])
 
 
 def prior_of(latent: Latent) -> Prior:

@@ -62,7 +62,7 @@ def probe(objective: Objective, batch: Batch, held_out: Batch) -> dict[str, floa
             for term in objective.settings.terms:
                 if term in ("reconstruction", "regularization", "separation"):
                     found[f"validation {term}"] = float(getattr(objective, term)(held_out, encoded))
-            grouped = objective.grouped(held_out, encoded)
+            grouped = objective.penalised(held_out, encoded)
         for i, (regularizer, codes, _) in enumerate(grouped):
             if type(regularizer).fit is not Regularizer.fit:
                 fitted = copy.deepcopy(regularizer)

@@ -152,7 +152,9 @@ class Training:
 
     def _inner_steps(self, batch: Batch, encoded: Encoded) -> None:
         """The regularizers' own updates, on the very codes that the penalty will see: one encoding serves both."""
-        for (regularizer, codes, _), optimizer in zip(self.objective.grouped(batch, encoded), self.inner, strict=True):
+        for (regularizer, codes, _), optimizer in zip(
+            self.objective.penalised(batch, encoded), self.inner, strict=True
+        ):
             if optimizer is None:
                 continue
             regularizer.requires_grad_(True)
@@ -182,7 +184,7 @@ class Training:
         if all(type(r).fit is Regularizer.fit for r in self.objective.regularizers):
             return
         chunks = [self._batch(i) for i in torch.arange(len(self.x)).split(5000)]
-        grouped = [self.objective.grouped(batch, self.objective.encode(batch)) for batch in chunks]
+        grouped = [self.objective.penalised(batch, self.objective.encode(batch)) for batch in chunks]
         for parts in zip(*grouped, strict=True):
             regularizer, codes = parts[0][0], torch.cat([part[1] for part in parts])
             with torch.enable_grad():

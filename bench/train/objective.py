@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
 from bench.train.autoencoder import Autoencoder
-from regularizers import Point, Prior, Product, Simplex, labelled, load
+from regularizers import Point, Product, Simplex, labelled, load
 
 CERTAIN = 100.0  # a logit whose category has all the mass, to every digit of float32
 
@@ -37,19 +37,19 @@ class Unsupported(ValueError):
 class Objective(nn.Module):
     """The terms of the loss, each a method: a scalar of a batch and its codes.
 
-    `groups` are the latents that one regularizer sees: each by itself.
+    Each latent has a regularizer of its own.
     """
 
     def __init__(self, autoencoder: Autoencoder, labelled_share: float):
         super().__init__()
         s = autoencoder.settings
         self.autoencoder, self.settings, self.labelled_share = autoencoder, s, labelled_share
-        self.groups = [[name] for name in s.latents]
-        self.given = {tuple(g): any(s.latents[n].given for n in g) for g in self.groups}
         regularizer = load(s.regularizer)
         self.regularizers = nn.ModuleList()
-        for group in self.groups:
-            prior = self._prior(group)
+        for name, latent in s.latents.items():
+            prior = autoencoder.priors[name]
+            if latent.given:
+                prior = labelled(prior, labelled_share, autoencoder.classes)
             reason = regularizer.unsupported(prior, s.encoder)
             if reason:
                 raise Unsupported(reason)
@@ -57,12 +57,6 @@ class Objective(nn.Module):
             self.regularizers[-1].precision = s.precision
         self.sums = regularizer.sums_over_categories
         self.categorical = [name for name, latent in s.latents.items() if latent.head == "categorical"]
-
-    def _prior(self, group: list[str]) -> Prior:
-        prior = self.autoencoder.prior(group)
-        if self.given[tuple(group)]:
-            return labelled(prior, self.labelled_share, self.autoencoder.classes)
-        return prior
 
     def encode(self, batch: Batch, posteriors: dict[str, Distribution] | None = None) -> Encoded:
         """Posteriors, unless they are given, and their codes; the label is a code too where the decoder reads it."""
@@ -106,28 +100,24 @@ class Objective(nn.Module):
         mean = logits.sigmoid() if self.settings.output == "sigmoid" else logits
         return 0.5 * (mean - x).square().sum(-1)
 
-    def grouped(self, batch: Batch, encoded: Encoded) -> list[tuple[nn.Module, Tensor, Distribution]]:
-        """Each regularizer with the codes and the posterior of its group."""
+    def penalised(self, batch: Batch, encoded: Encoded) -> list[tuple[nn.Module, Tensor, Distribution]]:
+        """Each regularizer with the codes and the posterior that it sees: with the label, where that is given."""
         found = []
-        for regularizer, group in zip(self.regularizers, self.groups, strict=True):
-            codes = [encoded.codes[name] for name in group]
-            posteriors = [encoded.posteriors[name] for name in group]
-            if self.given[tuple(group)]:
+        for regularizer, (name, latent) in zip(self.regularizers, self.settings.latents.items(), strict=True):
+            codes, posterior = encoded.codes[name], encoded.posteriors[name]
+            if latent.given:
                 label = one_hot(batch.y, self.autoencoder.classes + 1).to(batch.x.dtype)
-                codes.append(label)
-                posteriors.append(Point(label))
-            if len(codes) == 1:
-                found.append((regularizer, codes[0], posteriors[0]))
-            else:
-                found.append((regularizer, torch.cat(codes, dim=-1), Product(posteriors)))
+                codes, posterior = torch.cat([codes, label], dim=-1), Product([posterior, Point(label)])
+            found.append((regularizer, codes, posterior))
         return found
 
     def regularization(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
         """The method's weight times the sum of the penalties, each with its latent's own factor."""
         total = torch.zeros((), device=batch.x.device)
-        for group, (regularizer, codes, posterior) in zip(self.groups, self.grouped(batch, encoded), strict=True):
-            factor = self.settings.weights.get(group[0], 1.0) if len(group) == 1 else 1.0
-            total = total + factor * regularizer(codes, posterior)
+        for name, (regularizer, codes, posterior) in zip(
+            self.settings.latents, self.penalised(batch, encoded), strict=True
+        ):
+            total = total + self.settings.weights.get(name, 1.0) * regularizer(codes, posterior)
         return self.settings.weight * total
 
     def classification(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
@@ -143,12 +133,8 @@ class Objective(nn.Module):
     def sample(self, n: int) -> dict[str, Tensor]:
         """Codes to decode into `n` samples of the model, by latent."""
         codes = {}
-        for regularizer, group in zip(self.regularizers, self.groups, strict=True):
-            sample, start = regularizer.sample(n), 0
-            for name in group:
-                dim = self.settings.latents[name].dim
-                codes[name] = sample[:, start : start + dim]
-                start += dim
+        for regularizer, (name, latent) in zip(self.regularizers, self.settings.latents.items(), strict=True):
+            codes[name] = sample = regularizer.sample(n)[:, : latent.dim]  # without the label, where that is given
         if "label" in self.settings.decoder:
             y = torch.randint(self.autoencoder.classes, (n,), device=sample.device)
             codes["label"] = one_hot(y, self.autoencoder.classes).float()

@@ -93,7 +93,7 @@ def test_a_given_label_joins_the_code(batch):
         regularizer="mmd",
     )  # fmt: skip
     batch = Batch(batch.x, torch.tensor([0, 1, 2, 10, 10]))
-    [(_, codes, posterior)] = o.grouped(batch, o.encode(batch))
+    [(_, codes, posterior)] = o.penalised(batch, o.encode(batch))
     assert codes.shape == (5, 2 + 11)
     assert codes[3, 2:].tolist() == [0] * 10 + [1]
     assert posterior.mean.shape == codes.shape
@@ -129,7 +129,7 @@ def test_weights_scale_a_latents_penalty(batch):
     own = {"regularizer": "moment_matching", "latents": {"y": Y, "z": Z}, "decoder": ["y", "z"]}
     plain, doubled = objective(**own), objective(weights={"y": 2.0}, weight=3.0, **own)
     encoded = plain.encode(batch)
-    y, z = (r(c, p).item() for r, c, p in plain.grouped(batch, encoded))
+    y, z = (r(c, p).item() for r, c, p in plain.penalised(batch, encoded))
     assert doubled.regularization(batch, encoded).item() == pytest.approx(3 * (2 * y + z), rel=1e-5)
 
 
