@@ -41,7 +41,11 @@ EVALUATIONS = (
     "decomposition", "ais",
 )  # fmt: skip
 # The metrics of validation images, which tuning may look at, and the evaluation that measures each.
-VALIDATION_METRICS = {"validation_log_likelihood": "likelihood", "validation_error": "classification"}
+VALIDATION_METRICS = {
+    "validation_log_likelihood": "likelihood",
+    "validation_error": "classification",
+    "validation_nmi": "clustering",
+}
 
 
 def _one_of(kind: str) -> Any:

@@ -27,7 +27,7 @@ Z = "experiments.density.latents.z"
 MISTAKES = {
     # --- keys and values
     "defaults: {widht: 3}": [f"defaults.widht: unknown 'widht'; did you mean 'width'? {SETTINGS}"],
-    "default: {width: 3}": ["default: unknown 'default'; did you mean 'defaults'? Valid: batch_by, compan"],
+    "default: {width: 3}": ["default: unknown 'default'; did you mean 'defaults'? Valid: batch_by, contro"],
     "defaults: {dataset: minst}": ["defaults.dataset: unknown 'minst'; did you mean 'mnist'? Valid: arrays, cif"],
     "methods: {mmd: {regularizer: mdm}}": ["methods.mmd.regularizer: unknown 'mdm'; did you mean 'mmd'? Valid: adv"],
     "experiments: {density: {latents: {z: {prior: gausian}}}}": [
