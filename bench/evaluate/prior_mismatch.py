@@ -37,12 +37,15 @@ def sliced_wasserstein(z: Float[Tensor, "n D"], prior: Prior, directions: int = 
 
 
 def sinkhorn(z: Float[Tensor, "n D"], prior: Prior) -> float:
-    """Debiased Sinkhorn divergence to as many prior samples, in prior variances, blur 0.3 (Feydy et al., 2019)."""
+    """Debiased Sinkhorn divergence to as many prior samples, in prior variances, blur 0.3 (Feydy et al., 2019).
+
+    Within 2 % of the converged value; of a prior of points, such as one-hot codes, up to 40 % below it.
+    """
     private_folder()  # the import below would open the one that all processes write
     from geomloss import SamplesLoss
 
     z, s = z[: LIMIT // 2], rms(prior)
-    loss = SamplesLoss(p=2, blur=0.3, scaling=0.7, backend="tensorized")
+    loss = SamplesLoss(p=2, blur=0.3, scaling=0.9, backend="tensorized")
     return 2 * loss(z / s, prior.sample(len(z)) / s).item()
 
 

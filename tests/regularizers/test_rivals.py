@@ -428,3 +428,12 @@ def test_same_seed_same_fit(name):
         regularizer.fit(torch.randn(500, 2))
         samples.append(regularizer.sample(10))
     assert torch.equal(*samples)
+
+
+@pytest.mark.parametrize(("prior", "low"), [(Gaussian(8), 0.03), (Petals(), 0.08)], ids=["gaussian", "petals"])
+def test_the_annealing_of_sinkhorn_stays_as_near_to_the_converged_value_as_it_says(prior, low):
+    z = 0.7 * prior.sample(60)
+    for blur in (0.3, 2.0):
+        quick = value(load("sinkhorn")(prior, blur=blur), z)
+        converged = value(load("sinkhorn")(prior, blur=blur, scaling=0.98), z)
+        assert -low < quick / converged - 1 < 0.02
