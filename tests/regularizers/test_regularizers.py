@@ -227,7 +227,7 @@ def test_state_dict_restores_the_penalty(case):
 
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("name", NAMES)
-def test_defect_14_codes_ten_deviations_away_are_finite_and_pulled_back(name, prior):
+def test_codes_ten_deviations_away_are_finite_and_pulled_back(name, prior):
     regularizer = build(name, PRIORS[prior][0])
     codes, posterior = distorted(regularizer, 64, shift=10.0)
     codes.requires_grad_()
@@ -245,7 +245,7 @@ def test_defect_14_codes_ten_deviations_away_are_finite_and_pulled_back(name, pr
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("factor", [0.0, 1e-6, 1e4])
 @pytest.mark.parametrize("name", NAMES)
-def test_defect_14_collapsed_and_exploded_codes_are_finite(name, prior, factor):
+def test_collapsed_and_exploded_codes_are_finite(name, prior, factor):
     regularizer = build(name, PRIORS[prior][0])
     codes = (factor * torch.randn(32, regularizer.prior.dim)).requires_grad_()
     posterior = Point(codes) if sees_aggregate(regularizer) else Independent(Normal(codes, 1.0), 1)
@@ -313,7 +313,7 @@ def sliced_distance(z, y):
 
 @pytest.mark.parametrize("prior", PRIORS)
 @pytest.mark.parametrize("name", NAMES)
-def test_defect_1_descending_the_penalty_approaches_the_prior(name, prior):
+def test_descending_the_penalty_approaches_the_prior(name, prior):
     """Judged by two discrepancies, so that one at least is not what it descends."""
     prior = PRIORS[prior][0]
     regularizer, n = build(name, prior), 64

@@ -51,7 +51,7 @@ def energy_distance(z, y):
     return 2 * cdist(z, y).mean() - cdist(z, z).mean() - cdist(y, y).mean()
 
 
-def test_defect_2_sampled_mmd_is_the_integral_at_a_known_shift():
+def test_sampled_mmd_is_the_integral_at_a_known_shift():
     """Not divided by the number of pairs twice, not averaged over dimensions: E C / (C + r²) by quadrature."""
     D, scales, shift = 4, (0.1, 1.0, 5.0), 1.5
 
@@ -66,7 +66,7 @@ def test_defect_2_sampled_mmd_is_the_integral_at_a_known_shift():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_defect_2_penalty_of_a_shift_does_not_depend_on_the_batch_size(name):
+def test_penalty_of_a_shift_does_not_depend_on_the_batch_size(name):
     regularizer = load(name)(Gaussian(3))
     small, large = (
         np.mean([regularizer(z, Independent(Normal(z, 1.0), 1)).item() for z in torch.randn(16, n, 3) + 2])
@@ -76,7 +76,7 @@ def test_defect_2_penalty_of_a_shift_does_not_depend_on_the_batch_size(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_defect_3_a_penalty_sees_codes_and_posterior_only(name):
+def test_a_penalty_sees_codes_and_posterior_only(name):
     """The reconstruction and its scale belong to the trainer, the same for all."""
     assert list(inspect.signature(load(name).forward).parameters) == ["self", "codes", "posterior"]
     assert not [v for v in vars(load(name)).values() if isinstance(v, torch.nn.Module)]
@@ -116,14 +116,14 @@ def observe(name, **hyperparameters):
 
 
 @pytest.mark.parametrize(("name", "key", "default"), HYPERPARAMETERS)
-def test_defect_3_every_hyperparameter_has_an_effect(name, key, default):
+def test_every_hyperparameter_has_an_effect(name, key, default):
     if changed(default) is None:
         pytest.skip("a choice among names")
     assert observe(name, **{key: changed(default)}) != observe(name, **{key: default})
 
 
 @pytest.mark.parametrize("name", sorted({name for name, *_ in HYPERPARAMETERS}))
-def test_defect_14_integers_mean_the_same_as_floats(name):
+def test_integers_mean_the_same_as_floats(name):
     """YAML says 4 for 4.0. Without the type checks of the tests, which are stricter than Python."""
     spec = spec_from_file_location(f"plain_{name}", Path(inspect.getfile(load(name))))
     spec.loader.exec_module(module := module_from_spec(spec))
@@ -145,7 +145,7 @@ def test_defect_14_integers_mean_the_same_as_floats(name):
 
 
 @pytest.mark.parametrize("prior", [Gaussian(3), Gaussian(3, 5.0), Petals(), OneHot(5)], ids=str)
-def test_defect_13_energy_is_twice_the_librarys(prior):
+def test_energy_is_twice_the_librarys(prior):
     """2 E|z - y| - E|z - z'| - E|y - y'|, without geomloss' one half, in units of the prior."""
     z = 2 * torch.randn(50, prior.dim) + 1
     expected = energy_distance(z.double().numpy(), prior_samples(prior, 50)) / math.sqrt(prior.variance)
@@ -155,7 +155,7 @@ def test_defect_13_energy_is_twice_the_librarys(prior):
 
 
 @pytest.mark.parametrize("prior", [Gaussian(3), Petals()], ids=str)
-def test_defect_13_sinkhorn_is_optimal_transport_at_small_blur(prior):
+def test_sinkhorn_is_optimal_transport_at_small_blur(prior):
     z = torch.randn(40, prior.dim) + 4
     cost = cdist(z.double().numpy(), prior_samples(prior, 40), "sqeuclidean") / prior.variance
     expected = cost[linear_sum_assignment(cost)].mean()
