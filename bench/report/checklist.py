@@ -38,7 +38,6 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
     done = runs[runs["status"] == "ok"]
     others = runs.loc[runs["status"] != "ok", "status"].value_counts()
     excluded = ", ".join(f"{n} {status}" for status, n in others.items()) or "none"
-    machines = "; ".join(f"{name} ({n} runs)" for name, n in done["machine"].value_counts().items())
     trials = config.tuning.trials if config.tuning and TUNING in config.experiments else {}
     each = max(map(len, trials.values()), default=0)
     searched = (
@@ -52,11 +51,9 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
         ("Data", ", ".join(sorted({said(s.dataset) for s in settings.values()}))),
         ("Epochs", _range(s.epochs for s in settings.values())),
         ("Hyperparameters searched", searched if trials else "none here: each method has one setting"),
-        ("Validation scores", "Beside the test scores, in the tables of details"),
         ("Runs left out of a mean", f"{excluded}; each is named under Runs that did not finish"),
         ("Training time", f"{seconds(float(done['seconds'].sum()))} in all, {_range(done['seconds'])} seconds a run"),
         ("Memory", f"{_range(done['peak_memory_mb'])} MB at the peak of a training"),
-        ("Machines", machines or "none"),
     ]
     return table(
         "checklist", "What a reader of any benchmark should ask, answered for this one.", ["Asked", "Here"], facts

@@ -110,20 +110,6 @@ def pipes(head: list[str], rows: list[list[str]]) -> str:
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
 
 
-def collapses(of: Known, methods: str, experiments: str, metric: str, plain: str, at: str) -> str:
-    """Methods down, experiments across: seeds without a number, or one worse than the mean of `plain` in `at`."""
-    sign = 1 if describe(metric).higher_is_better else -1
-    bound = sign * answers.values_of(of.config, of.table, at, metric)[plain].mean()
-    columns, lines = experiments.split(","), []
-    for method in methods.split(","):
-        lines.append([short(of.config, method)])
-        for e in columns:
-            own = of.table[(of.table["experiment"] == e) & (of.table["method"] == method)]
-            found = sign * answers.values_of(of.config, of.table, e, metric).get(method, pd.Series(dtype=float))
-            lines[-1].append(f"{own['run'].nunique() - (found >= bound).sum()} of {own['run'].nunique()}")
-    return pipes(["", *(title(of.config, e, "experiments") for e in columns)], lines)
-
-
 def paper(of: Known) -> str:
     """The published numbers that have a counterpart and a source that was read, beside ours."""
     against = against_published(of.config, summary(of.config, of.table))
@@ -163,7 +149,6 @@ ASKED: dict[str, Callable[..., str]] = {
     "mean": mean,
     "said": said,
     "table": table,
-    "collapses": collapses,
     "paper": paper,
     "printed": printed,
     "runs": runs,
@@ -199,7 +184,7 @@ def wrong(text: str) -> Iterator[str]:
             yield f"claim {match[1]}: it is {found}"
     plain = re.sub(r"```.*?```|`[^`\n]*`", "", FIELD.sub("", text), flags=re.DOTALL)
     # A comment that begins a line is a block of its own, and what follows it on the line is no Markdown.
-    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|collapses|paper)|\})", line))
+    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|paper)|\})", line))
     yield from (f"a field begins a line: {line[:50]}" for line in lines)
     yield from (f"{match[0]!r}: a number that no result says" for match in LOOSE.finditer(plain))
 

@@ -80,40 +80,20 @@ def fact(name: str, value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else entry(value).text
 
 
-def state(run: pd.Series) -> str:
-    """'ok', or what went wrong with a run."""
-    return "ok" if run["status"] == "ok" else failure(run)
-
-
 def hyperparameters(config: Config, experiment: str, method: str) -> dict:
-    """The settings of a cell that differ from the defaults, one value a line."""
+    """The settings of a cell that differ from the defaults, nested keys joined by dots."""
     s = settings(config, experiment, method)
-    return flat(s.model_dump(mode="json", exclude_defaults=True)) if s else {}
-
-
-def flat(content: dict, prefix: str = "") -> dict:
-    """Nested keys joined by dots."""
-    found = {}
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + str(key)] = value
-    return found
+    return pd.json_normalize(s.model_dump(mode="json", exclude_defaults=True)).to_dict("records")[0] if s else {}
 
 
 def seed_table(runs: pd.DataFrame) -> Table:
     """The numbers of a cell, a column for each seed."""
-    metrics = [c for c in runs.columns if c not in FACTS and c not in OTHER]
-    rows = [["status", *(state(r) for _, r in runs.iterrows())]]
-    for m in metrics:
+    rows = [["status", *("ok" if run["status"] == "ok" else failure(run) for _, run in runs.iterrows())]]
+    for m in (c for c in runs.columns if c not in FACTS and c not in OTHER):
         d = describe(m)
-        rows.append([d.label + (f" ({d.unit})" if d.unit else ""), *(_measured(v, d.digits + 2) for v in runs[m])])
+        name = d.label + (f" ({d.unit})" if d.unit else "")
+        rows.append([name, *(Entry(number(v, d.digits + 2), value=v) if v == v else entry(None) for v in runs[m])])
     return table("seeds", "Numbers by seed.", ["", *(f"seed {s}" for s in runs.index)], rows)
-
-
-def _measured(value: float, digits: int) -> Entry:
-    return Entry(number(value, digits), value=float(value)) if pd.notna(value) else entry(None)
 
 
 def fact_table(runs: pd.DataFrame) -> Table:

@@ -79,14 +79,6 @@ def test_a_table_has_its_verdicts_against_the_first_row(own):
     assert len(lines) == 6
 
 
-def test_a_seed_has_collapsed_that_is_worse_than_no_penalty_or_has_no_number(own):
-    table = documents.known("mnist").table
-    failed = (table["method"] == "mmd") & (table["metric"] == "error") & (table["seed"] == 3)
-    table.loc[failed, "value"] = float("nan")
-    asked = "<!--{collapses aae,mmd likelihood,classes error mmd classes}--><!--{}-->"
-    assert documents.written(asked).splitlines()[3:5] == ["| AAE | 4 of 4 | 4 of 4 |", "| MMD | 4 of 4 | 3 of 4 |"]
-
-
 def test_what_no_result_says_is_named(own):
     claims = "So. <!--{claim mmd better aae classes error}--> <!--{claim aae level mmd classes error}-->"
     assert list(documents.wrong(claims)) == ["claim aae level mmd classes error: it is worse"]
