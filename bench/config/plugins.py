@@ -14,13 +14,9 @@ from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from bench.config import registry
-from bench.config.messages import said
 from bench.config.registry import Spec
 from bench.config.signatures import FOLDER, Signature, extends, inspected, read, source, tree
-from bench.config.values import unknown
 
 PRIORS = FOLDER / "__init__.py"
 HEADS = ("continuous", "categorical")
@@ -87,37 +83,10 @@ def signature(kind: str, name: str) -> Signature | None:
         return None
 
 
-@cache
-def _adapter(kind: str, name: str, keyword: str) -> TypeAdapter:
-    config = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
-    return TypeAdapter(signature(kind, name).keywords[keyword], config=config)
-
-
-def _checked(kind: str, name: str, keyword: str, value: Any) -> list[tuple[tuple, str]]:
-    try:
-        _adapter(kind, name, keyword).validate_python(value)
-    except ValidationError as error:
-        places: dict[tuple, list[str]] = {}
-        for detail in error.errors():  # one line for a value, whichever of several types it could have been
-            at = (keyword, *(part for part in detail["loc"] if isinstance(part, int)))
-            places.setdefault(at, []).append(said(detail))
-        return [(at, " or ".join(dict.fromkeys(messages))) for at, messages in places.items()]
-    return []
-
-
 def wrong(kind: str, name: str, values: dict[str, Any]) -> list[tuple[tuple, str]]:
-    """What a plug-in cannot be given: (key, why), by its keywords and their annotations."""
+    """What a plug-in cannot be given: (place, why)."""
     own = signature(kind, name)
-    if own is None:
-        return []
-    valid = list(own.keywords)[1:]
-    found: list[tuple[tuple, str]] = [((key,), f"{name!r} needs it") for key in sorted(own.needed - values.keys())]
-    for key, value in values.items():
-        if key in valid:
-            found += _checked(kind, name, key, value)
-        elif not own.any_keyword:
-            found.append(((key,), unknown(key, valid)))
-    return found
+    return own.wrong(values) if own else []
 
 
 def heads(prior: str) -> tuple[str, ...]:
@@ -139,7 +108,7 @@ def build(name: str, dim: int, settings: dict[str, Any]) -> Built:
     own = signature("priors", name)
     found = [(("settings", *key), why) for key, why in wrong("priors", name, settings)]
     if own and own.keywords:
-        found += [(("dim",), why) for _, why in _checked("priors", name, next(iter(own.keywords)), dim)]
+        found += [(("dim",), why) for _, why in own.judge(next(iter(own.keywords)), dim)]
     if found:
         return Built(mistakes=tuple(found))
     if name in _classes() and own and not any(isinstance(v, list) for v in settings.values()):

@@ -4,7 +4,6 @@ Each is a file of a folder of this repository, or what an installed package name
 one with options, `{tfd: {fold: 3}}` or `{arrays: my.npz}`, is said here, too.
 """
 
-import inspect
 import re
 from collections.abc import Callable
 from functools import cache
@@ -13,10 +12,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-
 from bench import ROOT
-from bench.config import messages
+from bench.config.signatures import inspected
 from bench.config.values import unknown
 
 # Kind → the package whose public files are plug-ins, and the function that makes a file one.
@@ -26,7 +23,6 @@ KINDS = {
     "architectures": ("bench.train.architectures", "build"),
     "priors": (None, None),  # this repository's are in one dictionary, `regularizers.PRIORS`
 }
-STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 Spec = str | dict[str, Any]  # a name, or a name with its options
 
 
@@ -104,21 +100,12 @@ def bound(kind: str, spec: Spec) -> tuple[Callable, dict[str, Any]]:
         raise LookupError(f"expected one name with its options, found {', '.join(map(str, spec)) or 'none'}")
     name, options = name_of(spec), next(iter(spec.values())) if isinstance(spec, dict) else {}
     function = load(kind, name)
-    own = {p.name: p for p in list(inspect.signature(function, eval_str=True).parameters.values())[1:]}
+    own = inspected(function)
+    keywords = list(own.keywords)[1:]
     if not isinstance(options, dict):
-        if not own or options is None:
-            raise LookupError(f"{name}: expected {', '.join(own) or 'no options'}, found {options!r}")
-        options = {next(iter(own)): options}
-    for option, value in options.items():
-        if option not in own:
-            raise LookupError(f"{name}: {unknown(option, own)}")
-        annotation = own[option].annotation
-        try:
-            TypeAdapter(Any if annotation is inspect.Parameter.empty else annotation, config=STRICT).validate_python(
-                value
-            )
-        except ValidationError as error:
-            raise LookupError(f"{name}: {option}: {messages.said(error.errors()[0])}") from None
-    if lacking := [p.name for p in own.values() if p.default is inspect.Parameter.empty and p.name not in options]:
-        raise LookupError(f"{name}: needs its {lacking[0]}: {{{name}: {lacking[0]}}}")
+        if not keywords or options is None:
+            raise LookupError(f"{name}: expected {', '.join(keywords) or 'no options'}, found {options!r}")
+        options = {keywords[0]: options}
+    for (key, *_), why in own.wrong(options):
+        raise LookupError(f"{name}: {key}: {why}")
     return function, options

@@ -4,13 +4,18 @@ import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench import ROOT
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from bench import ROOT
+from bench.config.messages import said
+from bench.config.values import unknown
+
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 FOLDER = ROOT / "regularizers"
 ANNOTATIONS = ("typing", "collections.abc", "annotated_types")  # modules whose names may stand in an annotation
 OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from these is not its own
@@ -26,6 +31,33 @@ class Signature:
     defines: frozenset[str] = frozenset()
     attributes: dict[str, Any] = field(default_factory=dict)
     any_keyword: bool = False
+
+    @cached_property
+    def _adapters(self) -> dict[str, TypeAdapter]:
+        return {name: TypeAdapter(annotation, config=STRICT) for name, annotation in self.keywords.items()}
+
+    def judge(self, key: str, value: Any) -> list[tuple[tuple, str]]:
+        """Why a keyword cannot have a value, by its annotation: (place, why)."""
+        try:
+            self._adapters[key].validate_python(value)
+        except ValidationError as error:
+            places: dict[tuple, list[str]] = {}
+            for detail in error.errors():  # one line for a value, whichever of several types it could have been
+                at = (key, *(part for part in detail["loc"] if isinstance(part, int)))
+                places.setdefault(at, []).append(said(detail))
+            return [(at, " or ".join(dict.fromkeys(messages))) for at, messages in places.items()]
+        return []
+
+    def wrong(self, values: dict[str, Any]) -> list[tuple[tuple, str]]:
+        """What a plug-in cannot be given: (place, why), by its keywords and their annotations."""
+        valid = list(self.keywords)[1:]
+        found = [((key,), "missing; it has no default") for key in sorted(self.needed - values.keys())]
+        for key, value in values.items():
+            if key in valid:
+                found += self.judge(key, value)
+            elif not self.any_keyword:
+                found.append(((key,), unknown(key, valid)))
+        return found
 
 
 @cache
@@ -119,15 +151,16 @@ def _names(path: Path) -> dict[str, Any]:
     return found
 
 
-def inspected(cls: type) -> Signature:
-    """The same of a class that is there."""
-    parameters = list(inspect.signature(cls.__init__, eval_str=True).parameters.values())[1:]
+def inspected(plugin: Callable) -> Signature:
+    """The same of a class, or a function, that is there."""
+    parameters = list(inspect.signature(plugin, eval_str=True).parameters.values())
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    bases = [base for base in getattr(plugin, "__mro__", ()) if base.__module__.split(".")[0] not in OURS]
     return Signature(
         {p.name: Any if p.annotation is p.empty else p.annotation for p in named},
         frozenset(p.name for p in named[1:] if p.default is p.empty),
         {p.name: p.default for p in named if p.default is not p.empty},
-        frozenset(name for base in cls.__mro__ if base.__module__.split(".")[0] not in OURS for name in vars(base)),
-        {name: getattr(cls, name) for name in dir(cls) if not callable(getattr(cls, name, None))},
+        frozenset(name for base in bases for name in vars(base)),
+        {name: getattr(plugin, name) for name in dir(plugin) if not callable(getattr(plugin, name, None))},
         any(p.kind is p.VAR_KEYWORD for p in parameters),
     )

@@ -102,7 +102,7 @@ MISTAKES = {
         "experiments.informed.latents.z.settings.scal: unknown 'scal'. Valid: components, radius, length, width",
         "experiments.informed.latents.z.dim: expected at most 2 (found 3)",
     ],
-    MIXTURE % "means: [[0, 0], [1, 1]]": [f"{Z}.settings.covariances: 'mixture' needs it"],
+    MIXTURE % "means: [[0, 0], [1, 1]]": [f"{Z}.settings.covariances: missing; it has no default"],
     MIXTURE % "means: [[0, 0], [1, 1]], covariances: [1, 1], weights: [0.5, -0.5]": [
         f"{Z}.settings.weights.1: expected greater than 0 (found -0.5)"
     ],

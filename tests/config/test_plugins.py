@@ -85,7 +85,7 @@ square = outside:Square
 
 
 def forget():
-    for function in (registry.installed, plugins.names, plugins.signature, plugins._adapter, plugins._built):
+    for function in (registry.installed, plugins.names, plugins.signature, plugins._built):
         function.cache_clear()
 
 
@@ -144,7 +144,7 @@ SQUARE = "methods: {mmd: {regularizer: square, hyperparameters: {power: %s}}}\n"
     ("text", "lines"),
     [
         (RING % (2, "components: 2"), [f"{Z}.settings.components: expected at least 3 (found 2)"]),
-        (RING % (2, "radius: 2"), [f"{Z}.settings.components: 'ring' needs it"]),
+        (RING % (2, "radius: 2"), [f"{Z}.settings.components: missing; it has no default"]),
         (RING % (3, "components: 5"), [f"{Z}.settings: a ring lies in 2 dimensions,"]),
         (SQUARE % 9, ["methods.mmd.hyperparameters.power: expected at most 4 (found 9)"]),
         (SQUARE % "2, weight: 1", ["methods.mmd.hyperparameters.weight: unknown 'weight'. Valid: power"]),

@@ -21,15 +21,15 @@ from tests.support.checkout import ROOT
             {"spec": "digits", "normalisation": "per_pixle"},
             "normalisation: unknown 'per_pixle'; did you mean 'per_pixel'",
         ),
-        ({"spec": {"digits": {"fold": 1}}}, "digits: unknown 'fold'"),
-        ({"spec": {"tfd": {"flod": 1}}}, "tfd: unknown 'flod'; did you mean 'fold'"),
+        ({"spec": {"digits": {"fold": 1}}}, "digits: fold: unknown 'fold'"),
+        ({"spec": {"tfd": {"flod": 1}}}, "tfd: flod: unknown 'flod'; did you mean 'fold'"),
         ({"spec": {"tfd": 5}}, r"tfd: fold: expected at most 4 \(found 5\)"),
         ({"spec": {"emnist": "leters"}}, "emnist: split: unknown 'leters'; did you mean 'letters'"),
         ({"spec": {"svhn": {"extra": 1}}}, r"svhn: extra: expected true or false \(found 1\)"),
         ({"spec": {"digits": 3}}, "digits: expected no options, found 3"),
         ({"spec": {"mnist": {}, "digits": {}}}, "expected one name with its options, found mnist, digits"),
         ({"spec": {}}, "expected one name with its options, found none"),
-        ({"spec": "arrays"}, "arrays: needs its path"),
+        ({"spec": "arrays"}, "arrays: path: missing; it has no default"),
     ],
 )
 def test_unknown_names_and_options_are_named(arguments, message):
