@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from bench.config.registry import Spec, name_of
-from bench.config.schema import Settings, unknown
+from bench.config.schema import Settings
 from bench.config.streams import stream
 from bench.data.declarations import SPLITS, declaration, digest
 from bench.data.labelled_subsets import labelled_subset
@@ -24,8 +24,6 @@ __all__ = [
     "DataError", "Dataset", "Images", "Split", "TestSplitSealed",
     "batches", "digest", "labelled_batches", "labelled_subset", "load", "loader",
 ]  # fmt: skip
-
-NORMALISATIONS = ("none", "per_pixel")
 
 
 class TestSplitSealed(RuntimeError):
@@ -153,8 +151,6 @@ def load(
     Raises:
         DataError: an unknown name or option; a missing, damaged or foreign file.
     """
-    if normalisation not in NORMALISATIONS:
-        raise DataError(f"normalisation: {unknown(normalisation, NORMALISATIONS)}")
     source = declaration(spec, root)
     if pins:
         source = dataclasses.replace(source, checksums={**source.checksums, **pins})

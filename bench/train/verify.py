@@ -4,7 +4,6 @@ The same within `opening.TOLERANCE`: the record gets the present version, and ke
 stale, and the first step and term that differ are named. There is no other way in.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -54,11 +53,9 @@ def replay(run: Run) -> dict:
     return training.opening
 
 
-def verify_run(run: Run, record: dict | None) -> Verdict:
+def verify_run(run: Run, record: dict) -> Verdict:
     """Hold a record against the present code and data."""
     torch.set_num_threads(1)
-    if record is None:
-        return Verdict(run.id, "stale", "no record that is whole and of this form")
     now = training_version(run)
     if record["version"] == now:
         return Verdict(run.id, "current", "")
@@ -95,43 +92,30 @@ def accept(results: Results, run: Run, verdict: Verdict) -> None:
 
 
 def verify(results: Results, runs: list[Run], jobs: int = 1, say: Callable[[str], None] = print) -> list[Verdict]:
-    """Verify every run that has a record, a run of each cell first; the others of a cell that differs are stale too.
+    """Verify every run that has a record.
 
-    Records that come to the same are written; `say` gets a line for each run that was repeated, with the time left.
+    Records that come to the same are written; `say` gets a line for each run that was repeated.
     """
-    started, found, differ = time.monotonic(), [], {}
-    known = [(run, results.record(run)) for run in runs]
-    known = [(run, record) for run, record in known if record is not None]
-    old = [pair for pair in known if pair[1]["version"] != training_version(pair[0])]
-    found += [Verdict(run.id, "current", "") for run, record in known if record["version"] == training_version(run)]
-    firsts = list({run.cell: (run, record) for run, record in reversed(old)}.values())
-    seen = {run.id for run, _ in firsts}
-    done = 0
-    for batch in (firsts, [pair for pair in old if pair[0].id not in seen]):
-        todo = [(run, record) for run, record in batch if run.cell not in differ]
-        for run, _ in batch:
-            if run.cell in differ:
-                found.append(Verdict(run.id, "stale", f"like {differ[run.cell].run}: {differ[run.cell].reason}"))
-        for run, verdict in _verified(todo, jobs):
-            done += 1
-            if verdict.word == "same":
-                accept(results, run, verdict)
-            else:
-                differ.setdefault(run.cell, verdict)
-            left = (time.monotonic() - started) / done * (len(old) - done)
-            size = "" if verdict.difference is None else f" (largest difference {verdict.difference:.1e})"
-            say(f"{run.id}: {verdict.word}{size}{f', {verdict.reason}' if verdict.reason else ''}; {left:.0f} s left")
-            found.append(verdict)
+    known = [(run, record) for run in runs if (record := results.record(run))]
+    found = []
+    for (run, _), verdict in zip(known, _verified(known, jobs), strict=True):
+        found.append(verdict)
+        if verdict.word == "current":
+            continue
+        if verdict.word == "same":
+            accept(results, run, verdict)
+        size = "" if verdict.difference is None else f" (largest difference {verdict.difference:.1e})"
+        reason = verdict.reason and f", {verdict.reason}"
+        say(f"{run.id}: {verdict.word}{size}{reason}; {len(found)} of {len(known)}")
     return found
 
 
-def _verified(pairs: list[tuple[Run, dict]], jobs: int) -> Iterator[tuple[Run, Verdict]]:
-    if jobs == 1 or len(pairs) < 4:
-        yield from ((run, verify_run(run, record)) for run, record in pairs)
+def _verified(pairs: list[tuple[Run, dict]], jobs: int) -> Iterator[Verdict]:
+    if jobs == 1 or not pairs:
+        yield from (verify_run(run, record) for run, record in pairs)
         return
-    runs, records = zip(*pairs, strict=True)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        yield from zip(runs, pool.map(verify_run, runs, records), strict=True)
+        yield from pool.map(verify_run, *zip(*pairs, strict=True))
 
 
 def report(found: list[Verdict]) -> str:

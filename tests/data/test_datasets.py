@@ -17,10 +17,6 @@ from tests.support.checkout import ROOT
     ("arguments", "message"),
     [
         ({"spec": "mnits"}, "unknown 'mnits'; did you mean 'mnist'"),
-        (
-            {"spec": "digits", "normalisation": "per_pixle"},
-            "normalisation: unknown 'per_pixle'; did you mean 'per_pixel'",
-        ),
         ({"spec": {"digits": {"fold": 1}}}, "digits: fold: unknown 'fold'"),
         ({"spec": {"tfd": {"flod": 1}}}, "tfd: flod: unknown 'flod'; did you mean 'fold'"),
         ({"spec": {"tfd": 5}}, r"tfd: fold: expected at most 4 \(found 5\)"),
