@@ -45,17 +45,19 @@ def protocol_versions() -> dict[str, str]:
     """The version of each protocol, by its name; solves the frozen problem if the code has changed since it was.
 
     Raises:
-        RuntimeError: the frozen problem cannot be solved, with the reason.
+        RuntimeError: the known versions cannot be read, or the frozen problem cannot be solved, with the reason.
     """
-    content = whole_files.read_json(FILE) or {}
+    content = whole_files.read_json(FILE)
+    if content is None:  # new versions of all would make every measurement stale
+        raise RuntimeError(f"{FILE}: not whole; restore it from the repository (git checkout)")
     code = fingerprint(MODULE)
-    if content.get("code") != code:
+    if content["code"] != code:
         done = subprocess.run([sys.executable, "-m", MODULE], cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
             raise RuntimeError(f"the frozen problem of the measurements cannot be solved: {reason}")
         found = json.loads(done.stdout.splitlines()[-1])
-        content = {"code": code, "protocols": updated(content.get("protocols", {}), found)}
+        content = {"code": code, "protocols": updated(content["protocols"], found)}
         with contextlib.suppress(OSError):  # a read-only checkout: known to this process alone
             whole_files.write_json(FILE, content)
     return {name: entry["version"] for name, entry in content["protocols"].items()}

@@ -50,3 +50,11 @@ def test_a_version_stays_while_its_numbers_do_and_a_metric_that_is_new_is_no_oth
     assert entry["numbers"].keys() == numbers.keys()
     if same:
         assert entry["numbers"]["a"] == 1.0  # small steps do not add up
+
+
+def test_known_versions_that_cannot_be_read_are_not_taken_for_none(tmp_path, monkeypatch):
+    path = tmp_path / "versions.json"
+    path.write_text("<<<<<<< HEAD\n" + protocol_versions.FILE.read_text())
+    monkeypatch.setattr(protocol_versions, "FILE", path)
+    with pytest.raises(RuntimeError, match=r"versions\.json: not whole; restore it"):
+        protocol_versions.protocol_versions.__wrapped__()
