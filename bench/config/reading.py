@@ -6,23 +6,11 @@ from pydantic import ValidationError
 
 from bench.config import plugins, trials
 from bench.config.cells import Mistakes, cells, judge, section, seeds, settings
-from bench.config.layers import ConfigError, Layers, layers, merge, merged, read_yaml
+from bench.config.layers import ConfigError, Layers, layers, merged
 from bench.config.messages import said, short, where
 from bench.config.schema import TUNING, Config, Defaults, Experiment, InExperiment, Method, Trial, unknown
-from bench.config.trials import changes, trial_name
 
-__all__ = [
-    "ConfigError",
-    "changes",
-    "check",
-    "load",
-    "merge",
-    "read_yaml",
-    "restore",
-    "seeds",
-    "settings",
-    "trial_name",
-]
+__all__ = ["ConfigError", "check", "load", "restore", "seeds", "settings"]
 
 
 def load(path: Any, overrides: dict | None = None) -> Config:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.config import reading
-from bench.config.layers import difference
+from bench.config.layers import difference, read_yaml
 from bench.config.reading import ConfigError
 from bench.config.runs import Run, batches
 from bench.config.schema import TUNING
@@ -42,7 +42,7 @@ class Jobs:
             )
         path = Path(configfiles[0])  # absolute, from Snakemake; messages are shorter without
         self.configfile = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
-        reading.read_yaml(path)  # its own words for what is no config, before Snakemake's
+        read_yaml(path)  # its own words for what is no config, before Snakemake's
         if merged:
             from snakemake.common.configfile import load_configfile
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from bench.config.reading import ConfigError, changes, trial_name
+from bench.config.reading import ConfigError
 from bench.config.schema import TUNING, Config
+from bench.config.trials import changes, trial_name
 from bench.records import collect, whole_files
 from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.config import reading, schema
-from bench.config.layers import difference
+from bench.config.layers import difference, read_yaml
 from bench.config.reading import ConfigError, load
 from bench.config.runs import expand
 from tests.support.checkout import ROOT, TINY
@@ -42,7 +42,7 @@ def test_an_empty_section_says_nothing_and_an_empty_value_takes_one_back(tmp_pat
 def test_plain_values_are_those_of_yaml_1_2(tmp_path, text, value):
     path = tmp_path / "c.yaml"
     path.write_text(f"x: {text}\n")
-    found = reading.read_yaml(path)["x"]
+    found = read_yaml(path)["x"]
     assert found == value
     assert type(found) is type(value)
 
