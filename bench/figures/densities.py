@@ -5,14 +5,7 @@ import torch
 from jaxtyping import Float
 from torch.distributions import MultivariateNormal
 
-from bench.config.schema import Settings
-from bench.train.autoencoder import Autoencoder
 from regularizers import Prior
-
-
-def prior_of(s: Settings, name: str) -> Prior:
-    """The prior of a latent. Narrow layers make the rest of the model cheap."""
-    return Autoencoder(s.model_copy(update={"width": 1, "depth": 1}), (1, 1, 1), 10).priors[name]
 
 
 def contours(prior: Prior, axes: Float[np.ndarray, "2 m"]) -> Float[np.ndarray, "m m"]:

@@ -61,10 +61,11 @@ def levels(density: Float[np.ndarray, "m m"]) -> Float[np.ndarray, " l"]:
 def limits(found: list[Codes]) -> Float[np.ndarray, "2 2"]:
     """The lowest and highest value of both axes: what holds the prior, and nearly all codes of half of the methods."""
     from bench.figures import densities  # torch takes longer to import than all other figures to draw
+    from bench.train.autoencoder import prior_of
 
     places = [(plane(c), c) for c in found]
     ends = [np.percentile(c.arrays[key][:, :2].astype(float), [0.5, 99.5], axis=0) for (key, _), c in places]
-    frames = [densities.frame(densities.prior_of(c.settings, latent)) for (_, latent), c in places if latent]
+    frames = [densities.frame(prior_of(c.settings.latents[latent])) for (_, latent), c in places if latent]
     low = np.min([np.median([e[0] for e in ends], axis=0), *(f[0] for f in frames)], axis=0)
     high = np.max([np.median([e[1] for e in ends], axis=0), *(f[1] for f in frames)], axis=0)
     pad = 0.05 * (high - low) + 1e-6
@@ -74,6 +75,7 @@ def limits(found: list[Codes]) -> Float[np.ndarray, "2 2"]:
 def scatters(found: list[Codes], classes: int) -> Figure:
     """The codes of each method in the plane of the prior, whose contours are drawn, coloured by class."""
     from bench.figures import densities
+    from bench.train.autoencoder import prior_of
 
     across = min(4, len(found))
     down = -(-len(found) // across)
@@ -89,7 +91,7 @@ def scatters(found: list[Codes], classes: int) -> Figure:
         sns.scatterplot(
             x=z[:, 0], y=z[:, 1], hue=y, palette=colors, s=3, linewidth=0, rasterized=True, legend=False, ax=ax
         )
-        density = densities.contours(densities.prior_of(c.settings, latent), grid) if latent else np.zeros((1, 1))
+        density = densities.contours(prior_of(c.settings.latents[latent]), grid) if latent else np.zeros((1, 1))
         if len(heights := levels(density)):
             ax.contour(*grid, density, levels=heights, colors="#333333", linewidths=0.7)
         ax.set_aspect("equal", adjustable="box")

@@ -35,9 +35,9 @@ def published() -> pd.DataFrame:
 def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
     """Every published number that has a counterpart here, with ours, its interval, and a verdict on it.
 
-    A verdict is one of `bench.tables.statistics.WORDS`; "reproduced", "short", "above" and "undecided" only under the
-    paper's preset, on the same data set and number of labels, of a number whose source was read. `note` says which
-    seeds failed.
+    A verdict is "not run", "source not read" or "protocol differs"; under the paper's preset, on the same data set and
+    number of labels, of a number whose source was read, "reproduced", "short", "above" or "undecided". `note` says
+    which seeds failed.
     """
     rows = []
     for _, p in published().iterrows():

@@ -16,7 +16,6 @@ from statsmodels.stats.power import TTestPower
 
 Numbers = Sequence[Real] | np.ndarray | pd.Series
 ROUNDING = 1e-12  # of the largest number that entered a difference: what is less is no spread
-WORDS = ("reproduced", "short", "above", "undecided", "protocol differs", "not run", "source not read")
 RULE = (
     "Better or worse: the 95 % interval of the paired difference excludes zero. Level: the whole interval lies within "
     "the smallest difference that matters. Undecided: neither."
