@@ -30,11 +30,12 @@ def dense_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
     side = min(n, SIDE.get(z.device.type, SIDE["cpu"]))
     z = z.double()
     z = z - z.mean(0)
-    along = [0.0] * n
+    along = z.new_zeros(n)
     if n > side:
-        order = z[:, z.var(0).argmax()].argsort()
+        along, order = z[:, z.var(0).argmax()].sort()
         z = z[order]
-        along = z[:, z.var(0).argmax()].tolist()
+    blocks = [slice(i, min(i + side, n)) for i in range(0, n, side)]
+    ends = {block.start: (float(along[block.start]), float(along[block.stop - 1])) for block in blocks}
     norm, one = z.square().sum(1, keepdim=True), z.new_ones(n, 1)
     largest = max(float(norm.max()), torch.finfo(dtype).tiny)
     near = math.sqrt(NEAR * largest) if torch.finfo(dtype).eps * largest > BLUR * kernel.finest else -math.inf
@@ -44,8 +45,8 @@ def dense_pair_sum(z: Float[Tensor, "n D"], kernel: Kernel) -> tuple[Tensor, Ten
     singles = tuple(m.to(dtype) for m in doubles)
 
     total, moments, workspace = 0.0, z.new_zeros(D + 1, n), z.new_empty(3, side**2, dtype=dtype)
-    for rows, columns in combinations_with_replacement([slice(i, min(i + side, n)) for i in range(0, n, side)], 2):
-        neighbours = along[columns.start] - along[rows.stop - 1] < near
+    for rows, columns in combinations_with_replacement(blocks, 2):
+        neighbours = ends[columns.start][0] - ends[rows.start][1] < near
         left, right = doubles if neighbours else singles
         left, right = left[rows], right[:, columns]
         shape = len(left), right.shape[1]

@@ -21,13 +21,14 @@ from torch.func import grad, jacrev
 import regularizers
 from regularizers import Gaussian, OneHot, Petals, Point, Prior, Regularizer, Simplex, load, product
 from regularizers._gradient import with_gradient
+from tests.support.plug_ins import loaded
 
 NAMES = regularizers.names()
 SMALL = {"width": 64, "steps": 30}  # hyperparameters that cost time, in whatever has them
 HYPERPARAMETERS = [
     (name, key, SMALL.get(key, p.default))
-    for name in NAMES
-    for key, p in inspect.signature(load(name).__init__).parameters.items()
+    for name, kind in loaded().items()
+    for key, p in inspect.signature(kind.__init__).parameters.items()
     if key not in ("self", "prior")
 ]
 
@@ -360,7 +361,7 @@ def test_information_maximisation_of_continuous_codes_is_the_energy_distance():
     assert value(load("information_maximisation")(prior), z) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if load(n)(Gaussian(2)).inner_steps])
+@pytest.mark.parametrize("name", [n for n, kind in loaded().items() if kind(Gaussian(2)).inner_steps])
 def test_discriminator_takes_the_prior_for_real_and_codes_for_fake(name):
     """With the targets swapped, fooling it would push codes away from the prior."""
     regularizer, codes = build(name, Gaussian(2)), torch.randn(256, 2) + torch.tensor([3.0, 0.0])
@@ -377,7 +378,7 @@ def test_discriminator_takes_the_prior_for_real_and_codes_for_fake(name):
     assert codes.grad[:, 0].mean() > 0  # descent moves them to the left, to the prior
 
 
-FITTED = [n for n in NAMES if load(n).sample is not Regularizer.sample]
+FITTED = [n for n, kind in loaded().items() if kind.sample is not Regularizer.sample]
 
 
 def codes_of_an_autoencoder(dim, n):
