@@ -73,7 +73,7 @@ def test_the_page_works_as_it_is_written(copy):
     planned = latentbench(copy, shown("latentbench plan quick"))
     assert re.search(r"\b1 to train", planned)
     ran = latentbench(copy, shown("latentbench run quick"))
-    assert re.findall(r"^(\S+) +1 seed", ran, re.MULTILINE) == ["likelihood/foo"]
+    assert re.findall(r"^(\S+/\S+) +1 seed", ran, re.MULTILINE) == ["likelihood/foo"]
 
     assert after == "/tmp/before"
     told = latentbench(copy, [*shown("latentbench diff")[:2], "before", "results/quick"], rc=None)
