@@ -59,6 +59,13 @@ class Plan:
         known = [m for _, m in self.timed.get(run.cell, []) if not math.isnan(m)]
         return statistics.median(known) if known else math.nan
 
+    def hint(self) -> list[str]:
+        """What to do first where runs are to be trained whose records are of other code."""
+        results = self.results
+        older = sum(self.stale[run.id] == "train" and results.record(run) is not None for run in results.runs)
+        said = f"`latentbench verify {results.config.name}` says which of them still hold."
+        return [f"{older} have records of other code: {said}"] if older else []
+
     def rows(self) -> list[dict]:
         """One row for each cell: its runs, how many are done, failed, begun and to do, and the hours of both stages."""
         cells: dict[str, list[Run]] = {}
@@ -117,4 +124,5 @@ def plan(path: str | Path, jobs: int) -> str:
     config, _, folder = read(path)
     # Another config's runs of the same settings tell as much as this one's.
     folders = [folder, *(p for p in sorted(folder.parent.glob("*/")) if p != folder)]
-    return describe(Plan(Results(config), folders).rows(), jobs)
+    found = Plan(Results(config), folders)
+    return "\n".join([describe(found.rows(), jobs), *found.hint()])

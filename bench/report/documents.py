@@ -25,7 +25,7 @@ from bench.records import whole_files
 from bench.records.freshness import read
 from bench.tables import answers
 from bench.tables.experiment_tables import summary
-from bench.tables.formats import number, spread
+from bench.tables.formats import spread
 from bench.tables.metric_names import metric as describe
 from bench.tables.published import UNREAD, against_published, published
 from bench.tables.tidy_table import RUN, read_metrics, short, title
@@ -78,8 +78,8 @@ def said(of: Known, method: str, reference: str, experiment: str, metric: str) -
     """A method against a reference, in words."""
     m, v = describe(metric), of.verdict(method, reference, experiment, metric)
     unit, name = ("points" if m.unit == "%" else m.unit), short(of.config, reference)
-    gap = f"{number(v.difference, m.digits, sign=True)} {unit}".strip().replace("-", "−")
-    ends = f"{number(v.low, m.digits, sign=True)} to {number(v.high, m.digits, sign=True)}".replace("-", "−")
+    gap = f"{v.difference:+.{m.digits}f} {unit}".strip().replace("-", "−")
+    ends = f"{v.low:+.{m.digits}f} to {v.high:+.{m.digits}f}".replace("-", "−")
     words = {"better": "better than", "worse": "worse than", "level": "level with", "undecided": "not told apart from"}
     return f"{words[v.word]} {name} ({gap}, {ends})"
 
@@ -108,6 +108,20 @@ def table(of: Known, methods: str, experiments: str, metrics: str) -> str:
 def pipes(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     return "\n" + "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---"] * len(head), *rows))
+
+
+def collapses(of: Known, methods: str, experiments: str, metric: str, plain: str, at: str) -> str:
+    """Methods down, experiments across: seeds without a number, or one worse than the mean of `plain` in `at`."""
+    sign = 1 if describe(metric).higher_is_better else -1
+    bound = sign * answers.values_of(of.config, of.table, at, metric)[plain].mean()
+    columns, lines = experiments.split(","), []
+    for method in methods.split(","):
+        lines.append([short(of.config, method)])
+        for e in columns:
+            own = of.table[(of.table["experiment"] == e) & (of.table["method"] == method)]
+            found = sign * answers.values_of(of.config, of.table, e, metric).get(method, pd.Series(dtype=float))
+            lines[-1].append(f"{own['run'].nunique() - (found >= bound).sum()} of {own['run'].nunique()}")
+    return pipes(["", *(title(of.config, e, "experiments") for e in columns)], lines)
 
 
 def paper(of: Known) -> str:
@@ -149,6 +163,7 @@ ASKED: dict[str, Callable[..., str]] = {
     "mean": mean,
     "said": said,
     "table": table,
+    "collapses": collapses,
     "paper": paper,
     "printed": printed,
     "runs": runs,
@@ -184,7 +199,7 @@ def wrong(text: str) -> Iterator[str]:
             yield f"claim {match[1]}: it is {found}"
     plain = re.sub(r"```.*?```|`[^`\n]*`", "", FIELD.sub("", text), flags=re.DOTALL)
     # A comment that begins a line is a block of its own, and what follows it on the line is no Markdown.
-    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|paper)|\})", line))
+    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|collapses|paper)|\})", line))
     yield from (f"a field begins a line: {line[:50]}" for line in lines)
     yield from (f"{match[0]!r}: a number that no result says" for match in LOOSE.finditer(plain))
 

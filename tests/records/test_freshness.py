@@ -305,6 +305,12 @@ def test_a_plan_judges_by_the_records_of_the_same_cell_and_says_where_there_is_n
     said = plan.describe(list(rows.values()), jobs=2)
     assert "4 runs: 0 done, 3 to train, 1 to evaluate only." in said
     assert "No run of 2 of these cells was timed on this processor" in said
+    assert plan.Plan(results).hint() == []
+    for run in results.runs:
+        if run.seed == 0 and run.method == "ae":
+            path = results.path(run, "record.json")
+            whole_files.write_json(path, whole_files.read_json(path) | {"version": "older"})
+    assert "1 have records of other code" in plan.Plan(results).hint()[0]
 
 
 def test_progress_counts_what_is_begun_and_what_failed(jobs):
