@@ -92,11 +92,11 @@ def accept(results: Results, run: Run, verdict: Verdict) -> None:
 
 
 def verify(results: Results, runs: list[Run], jobs: int = 1, say: Callable[[str], None] = print) -> list[Verdict]:
-    """Verify every run that has a record.
+    """Verify every run that has a record, a run of each cell first.
 
     Records that come to the same are written; `say` gets a line for each run that was repeated.
     """
-    known = [(run, record) for run in runs if (record := results.record(run))]
+    known = [(run, record) for run in sorted(runs, key=lambda run: run.seed) if (record := results.record(run))]
     found = []
     for (run, _), verdict in zip(known, _verified(known, jobs), strict=True):
         found.append(verdict)

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from bench.records import whole_files
-from bench.train import opening
-from tests.support.checkout import Checkout
+from bench.records.freshness import Results, read
+from bench.train import opening, verify
+from tests.support.checkout import ROOT, Checkout
 
 CONFIG = """\
 name: tiny
@@ -117,3 +118,13 @@ def test_modules_that_are_renamed_and_moved_make_nothing_stale_and_every_record_
         evidence = whole_files.read_json(path)["evidence"]
         assert evidence["difference"] <= opening.TOLERANCE["float32"][0]
         assert evidence.keys() == {"commit", "dirty", "difference", "machine", "torch", "version"}
+
+
+def test_a_run_of_each_cell_comes_first(monkeypatch):
+    results = Results(read(ROOT / "config/rivals_tuned.yaml")[0])
+    monkeypatch.setattr(verify, "verify_run", lambda run, record: verify.Verdict(run.id, "stale", "for a test"))
+    monkeypatch.setattr(Results, "record", lambda self, run: {"status": "ok"})
+    found = verify.verify(results, results.runs, say=lambda line: None)
+    cells = [verdict.run.rpartition("/")[0] for verdict in found]
+    assert len(cells) == len(results.runs)
+    assert len({*cells[: len({*cells})]}) == len({*cells})
