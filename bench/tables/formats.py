@@ -162,7 +162,7 @@ def to_latex(content: Table) -> str:
     rows = [[cell(e) for e in row] for row in content.rows]
     text = pd.DataFrame(rows, columns=[*map(escape, content.head)]).style.hide().to_latex(
         column_format="l" + "r" * (len(content.head) - 1), position_float="centering", hrules=True,
-        caption=escape(content.caption), label=f"tab:{content.name}",
+        caption=escape(content.caption) or r"\null", label=f"tab:{content.name}",
     )  # fmt: skip
     notes = " ".join(rf"\textsuperscript{{{mark}}}~{escape(text)}." for mark, text in content.notes.items())
     below = f"\n\\par\\smallskip\\footnotesize {notes}" if notes else ""

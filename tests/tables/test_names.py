@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pylatexenc.latex2text import LatexNodes2Text
 
@@ -99,6 +99,7 @@ def plain(text):
     return "".join(text.split())
 
 
+@example(title=" ")
 @given(titles)
 @settings(deadline=None)
 def test_no_title_breaks_latex(title):
