@@ -6,6 +6,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: two workers with 
 
 import pytest
 import torch
+from hypothesis import settings
+
+# The same draws each time, so that a run judges the change and not the draw; `--hypothesis-profile default` explores.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 torch.set_num_threads(1)
 

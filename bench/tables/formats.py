@@ -145,7 +145,8 @@ LATEX = UnicodeToLatexEncoder(unknown_char_policy="unihex", unknown_char_warning
 
 def escape(text: str) -> str:
     """`text` as LaTeX, on one line."""
-    return LATEX.unicode_to_latex(flat(text)).replace(" -", " $-$").replace("(-", "($-$")
+    text = re.sub("([?!])`", r"\1{}`", LATEX.unicode_to_latex(flat(text)))  # together they are another letter
+    return text.replace(" -", " $-$").replace("(-", "($-$")
 
 
 def to_latex(content: Table) -> str:

@@ -84,6 +84,7 @@ def test_a_title_comes_out_of_every_format_as_it_went_in(name, title):
     assert json.loads(json.dumps(shown)) == yaml.safe_load(yaml.safe_dump({"t": shown}))["t"] == shown
 
 
+@example(title="?`!`")
 @given(st.one_of(st.sampled_from([t for t in ODD if "中" not in t]), st.text(LATIN, min_size=1, max_size=20)))
 @settings(deadline=None)
 def test_latex_says_what_the_title_says(title):
