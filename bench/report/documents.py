@@ -23,7 +23,7 @@ from bench.config.schema import Config
 from bench.figures import answer, scores, style
 from bench.records import whole_files
 from bench.records.freshness import read
-from bench.tables import answers
+from bench.tables import answers, compare
 from bench.tables.experiment_tables import summary
 from bench.tables.formats import spread
 from bench.tables.metric_names import metric as describe
@@ -89,10 +89,11 @@ def table(of: Known, methods: str, experiments: str, metrics: str) -> str:
     found, first = {}, methods.split(",")[0]
     several = "," in experiments
     for experiment in experiments.split(","):
+        name = title(of.config, experiment, "experiments").partition(" (")[0]
         for metric in metrics.split(","):
             m = describe(metric)
-            name = title(of.config, experiment, "experiments").partition(" (")[0] if several else m.label
-            column = f"{name}{f', {m.label}' if several and ',' in metrics else ''}{f' ({m.unit})' if m.unit else ''}"
+            label = m.label if not several else f"{name}, {m.label}" if "," in metrics else name
+            column = f"{label}{f' ({m.unit})' if m.unit else ''}"
             for method in methods.split(","):
                 try:
                     sign = SIGNS.get(of.verdict(method, first, experiment, metric).word, "")
@@ -124,6 +125,14 @@ def collapses(of: Known, methods: str, experiments: str, metric: str, plain: str
     return pipes(["", *(title(of.config, e, "experiments") for e in columns)], lines)
 
 
+def orders(of: Known, other: str) -> str:
+    """Do the methods stand in the same order in another result set, of other data?"""
+    _, *head = (found := compare.orders(of.table, known(other).table)).head
+    names = {e: title(of.config, e, "experiments") for e in of.config.experiments}
+    lines = ([re.sub(r"-(?=\d)", "−", e.plain) for e in row] for row in found.rows)
+    return pipes(["", *head], [[names.get(first, first), *rest] for first, *rest in lines])
+
+
 def paper(of: Known) -> str:
     """The published numbers that have a counterpart and a source that was read, beside ours."""
     against = against_published(of.config, summary(of.config, of.table))
@@ -137,16 +146,13 @@ def paper(of: Known) -> str:
 
 
 def printed(of: Known, system: str, setting: str) -> str:
-    """A published number, by parts of the names of its system and setting."""
+    """A published number, by its system and the beginning of its setting."""
     rows = published()
-    rows = rows[(rows["dataset"] == "mnist") & rows["setting"].str.startswith(setting) & (rows["provenance"] != UNREAD)]
-    rows = (
-        rows[rows["system"] == system] if system in set(rows["system"]) else rows[rows["system"].str.contains(system)]
-    )
-    if len(rows) != 1:
-        raise KeyError(f"{len(rows)} published numbers of {system}, {setting}, whose source was read")
-    row = rows.iloc[0]
-    return row["value"] + ("" if pd.isna(row["plusminus"]) else f" ± {row['plusminus']:g}")
+    rows = rows[(rows["dataset"] == "mnist") & (rows["system"] == system) & (rows["provenance"] != UNREAD)]
+    found = rows[rows["setting"].str.startswith(setting)].to_dict("records")
+    if len(found) != 1:
+        raise KeyError(f"{len(found)} published numbers of {system}, {setting}, whose source was read")
+    return found[0]["value"] + ("" if pd.isna(found[0]["plusminus"]) else f" ± {found[0]['plusminus']:g}")
 
 
 def runs(of: Known) -> str:
@@ -164,6 +170,7 @@ ASKED: dict[str, Callable[..., str]] = {
     "said": said,
     "table": table,
     "collapses": collapses,
+    "orders": orders,
     "paper": paper,
     "printed": printed,
     "runs": runs,
@@ -199,7 +206,8 @@ def wrong(text: str) -> Iterator[str]:
             yield f"claim {match[1]}: it is {found}"
     plain = re.sub(r"```.*?```|`[^`\n]*`", "", FIELD.sub("", text), flags=re.DOTALL)
     # A comment that begins a line is a block of its own, and what follows it on the line is no Markdown.
-    lines = (line for line in text.split("\n") if re.match(r" *<!--\{(?!(?:@\w+ )?(?:table|collapses|paper)|\})", line))
+    blocks = r" *<!--\{(?!(?:@\w+ )?(?:table|collapses|orders|paper)|\})"
+    lines = (line for line in text.split("\n") if re.match(blocks, line))
     yield from (f"a field begins a line: {line[:50]}" for line in lines)
     yield from (f"{match[0]!r}: a number that no result says" for match in LOOSE.finditer(plain))
 
@@ -226,11 +234,11 @@ def main() -> int:
         try:
             text = written(path.read_text(encoding="utf-8"))
         except KeyError as error:
-            print(f"{path.relative_to(ROOT)}: {error.args[0]}")
-            found = 1
-            continue
-        whole_files.write(path, text)
-        for line in wrong(text):
+            faults = [error.args[0]]
+        else:
+            whole_files.write(path, text)
+            faults = [*wrong(text)]
+        for line in faults:
             print(f"{path.relative_to(ROOT)}: {line}")
             found = 1
     draw(PICTURES)

@@ -8,8 +8,10 @@ import pandas as pd
 
 from bench.tables.formats import Table, entry, number, table, to_markdown
 from bench.tables.metric_names import metric as describe
+from bench.tables.metric_names import order
+from bench.tables.several_tasks import Agreement, agreement
 from bench.tables.statistics import compare, holm
-from bench.tables.tidy_table import RUN, failure, read_metrics
+from bench.tables.tidy_table import RUN, failure, read_metrics, scores
 
 CELL = ["experiment", "method", "metric"]
 
@@ -52,6 +54,8 @@ def diff(a: Path, b: Path) -> tuple[str, bool]:
     for side, name in (("left_only", "A"), ("right_only", "B")):
         if len(alone := both[both["side"] == side]):
             said.append(to_markdown(_alone(alone, name)))
+    if not {*left["data"].dropna()} & {*right["data"].dropna()}:
+        said.append(to_markdown(orders(left, right)))
     ended = _ended(left, right)
     lost = bool((both["side"] == "left_only").any())
     changed = bool(beyond or lost or ended)
@@ -62,6 +66,30 @@ def diff(a: Path, b: Path) -> tuple[str, bool]:
     else:
         said.append(f"within noise: none of {len(found)} changes passes 5 %" if found else "nothing changed")
     return "\n".join(said), changed
+
+
+def orders(left: pd.DataFrame, right: pd.DataFrame) -> Table:
+    """Kendall's τ of the methods on two data sets, by the first measure with a direction of each experiment."""
+    rows, tasks = [], []
+    for experiment in left["experiment"].unique():
+        sides = [t[t["experiment"] == experiment].dropna(subset="value") for t in (left, right)]
+        both = sorted({*sides[0]["metric"]} & {*sides[1]["metric"]}, key=order)
+        metric = next((m for m in both if describe(m).higher_is_better is not None), None)
+        frames = [scores(side, experiment, metric) for side in sides] if metric else []
+        if metric and len(shared := [m for m in frames[0] if m in frames[1]]) > 1:
+            tasks.append((frames[0][shared], frames[1][shared]))
+            rows.append([experiment, describe(metric).label, len(shared), *_tau(agreement(tasks[-1:]))])
+    if len(tasks) > 1:
+        rows.append(["all", "", "", *_tau(agreement(tasks))])
+    return table(
+        "orders", "Other data: do they order the methods alike?",
+        ["experiment", "measure", "methods", "pairs of methods", "Kendall's τ", "95 % interval"], rows,
+    )  # fmt: skip
+
+
+def _tau(a: Agreement) -> list:
+    ends = f"{number(a.low, 2, sign=True)} to {number(a.high, 2, sign=True)}" if math.isfinite(a.low) else None
+    return [a.pairs, number(a.tau, 2, sign=True), entry(ends)]
 
 
 def _alone(rows: pd.DataFrame, name: str) -> Table:

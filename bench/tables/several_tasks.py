@@ -1,6 +1,7 @@
-"""What several tasks say together: probability of improvement and performance profiles (Agarwal et al., 2021).
+"""What several tasks say together, and whether two data sets order the methods alike.
 
-A task is a frame of scores, higher being better: a row for each seed, a column for each method.
+Probability of improvement and performance profiles are those of Agarwal et al. (2021). A task is a frame of scores,
+higher being better: a row for each seed, a column for each method.
 """
 
 from collections.abc import Sequence
@@ -56,3 +57,37 @@ def profiles(tasks: Tasks, reference: str, margins: dict[str, float], taus: Sequ
             if len(x):
                 shares.setdefault(method, []).append((x[:, None] > np.asarray(taus)).mean(0))
     return pd.DataFrame({m: np.mean(found, axis=0) for m, found in shares.items()}, index=list(taus))
+
+
+class Agreement(NamedTuple):
+    """Kendall's τ of two orders of the methods, its 95 % interval, and how many pairs of methods it counts."""
+
+    tau: float
+    low: float
+    high: float
+    pairs: int
+
+
+def agreement(tasks: Sequence[tuple[pd.DataFrame, pd.DataFrame]], draws: int = 10_000) -> Agreement:
+    """Do two data sets order the methods alike, over all `tasks`, each given on both?
+
+    τ is the share of pairs of methods in the same order less the share in the opposite one (Kendall, 1938, by means
+    over seeds). The interval draws each mean from the t distribution that its seeds give it: NaN where a method has
+    one seed.
+    """
+    rng, alike = np.random.default_rng(0), []
+    for sides in tasks:
+        methods = [m for m in sides[0] if all(m in side and side[m].notna().any() for side in sides)]
+        i, j = np.triu_indices(len(methods), 1)
+        means = [_means(side[methods], draws, rng) for side in sides]
+        alike.append(np.prod([np.sign(x[:, i] - x[:, j]) for x in means], axis=0))
+    tau = np.concatenate(alike, axis=1)
+    low, high = np.quantile(tau[1:].mean(1), [0.025, 0.975])
+    return Agreement(float(tau[0].mean()), float(low), float(high), tau.shape[1])
+
+
+def _means(task: pd.DataFrame, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """The methods' means, (1 + draws, methods): as measured, then with the noise that so few seeds leave."""
+    seeds, mean, sd = task.count().to_numpy(), task.mean().to_numpy(), task.std().to_numpy()
+    noise = rng.standard_t(np.maximum(seeds - 1, 1), (draws, len(mean))) * sd / np.sqrt(seeds)
+    return np.vstack([mean, mean + noise])

@@ -1,5 +1,6 @@
 """Two result sets compared: the same, within noise, changed, longer; and files that are no result set."""
 
+import pandas as pd
 import pytest
 
 from bench.config.reading import ConfigError
@@ -86,6 +87,17 @@ def test_a_run_that_ended_otherwise_is_told(table, tmp_path):
     text, changed = differ(table, other, tmp_path)
     assert changed
     assert "likelihood/vae seed 1: diverged: a loss is not finite -> timeout: a loss is not finite" in text
+
+
+def test_another_data_set_says_whether_the_order_of_the_methods_holds(table, tmp_path):
+    """mmd, aae, vae on both, though the numbers themselves are worlds apart; null fails on the other."""
+    vae = tidy({("likelihood", "vae", "log_likelihood"): [9.0, 8.0, 9.0]})
+    elsewhere = pd.concat([table[table.method != "null"], vae]).assign(version="0-1")
+    elsewhere["value"] = elsewhere["value"] * 2 - 900
+    text, _ = differ(pd.concat([table, vae]), elsewhere, tmp_path)
+    [row] = [line for line in text[text.index("order the methods") :].splitlines() if "Parzen" in line]
+    assert [cell.strip() for cell in row.strip("|").split("|")][2:5] == ["3", "3", "+1.00"]
+    assert "order the methods" not in differ(table, table, tmp_path)[0]
 
 
 def test_one_seed_is_no_test(table, tmp_path):

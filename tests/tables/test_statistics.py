@@ -183,3 +183,24 @@ def test_a_performance_profile_is_the_share_of_runs_that_gain_more(rng):
     found = several_tasks.profiles({"a": one, "b": one * 2}, "aae", {"a": 1.0, "b": 2.0}, [-2.0, -0.5, 0.5, 2.5])
     assert found["aae"].tolist() == [1, 0.5, 0.5, 0]
     assert found["mmd"].tolist() == [1, 1, 0.5, 0]
+
+
+def test_agreement_is_kendalls_tau_of_the_means(rng):
+    """Of scipy where there is one task; pairs of methods count alike where there are several."""
+    one, other = (pd.DataFrame(rng.normal(0, 1, (4, 6)), columns=[*"abcdef"]) for _ in range(2))
+    found = several_tasks.agreement([(one, other.assign(g=1.0))])
+    assert found.tau == pytest.approx(stats.kendalltau(one.mean(), other.mean()).statistic)
+    assert found.pairs == 15
+    assert -1 <= found.low < found.high <= 1
+    both = several_tasks.agreement([(one, other), (one[["a", "b"]], one[["a", "b"]])])
+    assert both.tau == pytest.approx((15 * found.tau + 1) / 16)
+
+
+def test_agreement_is_as_sure_as_its_seeds(rng):
+    """Methods further apart than their spread agree for sure, others may not, and of one seed nobody knows."""
+    apart = pd.DataFrame(rng.normal([0, 10, 20, 30], 0.1, (3, 4)), columns=[*"abcd"])
+    assert several_tasks.agreement([(apart, apart)])[:3] == (1, 1, 1)
+    assert several_tasks.agreement([(apart, -apart)])[:3] == (-1, -1, -1)
+    noisy = pd.DataFrame(rng.normal([0, 10, 20, 30], 20, (3, 4)), columns=[*"abcd"])
+    assert several_tasks.agreement([(noisy, noisy)]).low < 0.5
+    assert np.isnan(several_tasks.agreement([(apart[:1], apart)]).low)
