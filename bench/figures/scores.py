@@ -43,11 +43,12 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     means = found[found["metric"] == shown[0]].groupby("method")["value"].mean() * (-1 if first.higher_is_better else 1)
     ordered = [m for m in methods(config, table, experiment) if m in {*found["method"]}]
     ordered.sort(key=lambda m: means.get(m, math.inf))
-    published = {m: published_of(config, experiment, m, words()["question"]["reference"]) for m in shown}
+    known = {m: [published_of(config, experiment, m, r) for r in words()["question"]["reference"]] for m in shown}
+    published = {m: next((v for v in found if v is not None), None) for m, found in known.items()}
     caption = (
         f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's "
         "t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; a dotted "
-        "line for the value published for the reference, if there is one and the scale holds it."
+        "line for the adversary's published value, if there is one and the scale holds it."
     )
     alt = f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed."
     draw = partial(score_figure, found, {m: label(config, m) for m in ordered}, published)

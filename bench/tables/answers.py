@@ -97,9 +97,9 @@ def shown_methods(config: Config) -> list[str]:
     return sorted(found, key=lambda m: FAMILIES.index(family(config, m)))
 
 
-def references(found: str | list[str], values: pd.DataFrame, higher_is_better: bool) -> str | None:
+def references(found: list[str], values: pd.DataFrame, higher_is_better: bool) -> str | None:
     """The reference of a measure: of those that config/report.yaml names the one with the best mean."""
-    known = values.filter([found] if isinstance(found, str) else found).dropna(axis="columns", how="all").mean()
+    known = values.filter(found).dropna(axis="columns", how="all").mean()
     return None if known.empty else str(known.idxmax() if higher_is_better else known.idxmin())
 
 

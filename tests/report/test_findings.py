@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.report import documents
+from bench.report import documents, quotations
 from bench.tables import answers
 from tests.support.tidy import tidy
 from tests.tables.test_answers import BASE, config_of
@@ -52,7 +52,7 @@ def own(monkeypatch):
             ("classes", "mmd", "error"): [4.5, 4.61, 4.7, 4.8],
         }
     )
-    found = documents.Known(config, table, answers.picture(config, table))
+    found = quotations.Known(config, table, answers.picture(config, table))
     monkeypatch.setattr(documents, "known", lambda name: found)
 
 
@@ -77,6 +77,14 @@ def test_a_table_has_its_verdicts_against_the_first_row(own):
     assert lines[1] == "|  | Likelihood, Parzen log-likelihood (nats) | Classes, Test error (%) |"
     assert lines[3:5] == ["| AAE | 303.5 ± 5.1 | 5.15 ± 0.13 |", "| MMD | 343.5 ± 5.1 ▲ | 4.65 ± 0.13 ▲ |"]
     assert len(lines) == 6
+
+
+def test_differences_are_the_picture_as_a_table(own):
+    """The reference's own value in bold, the others' differences to it."""
+    lines = documents.written("<!--{differences}--><!--{}-->").splitlines()
+    assert lines[1] == "|  | Parzen 10k (nats) |"
+    assert lines[3] == "| AAE | **303.5** |"
+    assert lines[4].startswith("| MMD | +40 (+40 to +40) ▲")
 
 
 def test_what_no_result_says_is_named(own):

@@ -28,7 +28,7 @@ def config_of(*methods, preset="laptop", **experiments):
 def asked(monkeypatch):
     """A question of two measures that count and one that does not."""
     question = {
-        "title": "Is it?", "challenger": ["mmd"], "reference": "aae", "references_name": "the best adversary",
+        "title": "Is it?", "challenger": ["mmd"], "reference": ["aae"], "references_name": "the best adversary",
         "plain": "ae", "left_out": ["hidden"], "controls": ["k-means"],
         "measures": [
             {"experiment": "likelihood", "metric": "log_likelihood", "label": "10k", "counts": False},
@@ -192,7 +192,7 @@ def test_the_words_name_what_is_there():
     from bench.tables.metric_names import metric
 
     base, q = load(words.SHARE / "config/mnist.yaml"), words.words()["question"]
-    assert {*q["left_out"], *q["challenger"], q["plain"], *np.atleast_1d(q["reference"])} <= {*base.methods}
+    assert {*q["left_out"], *q["challenger"], q["plain"], *q["reference"]} <= {*base.methods}
     assert all(m["experiment"] in base.experiments for m in q["measures"])
     assert all(metric(m["metric"]).higher_is_better is not None and metric(m["metric"]).margin for m in q["measures"])
     assert len(answers.shown_methods(base)) <= 12
