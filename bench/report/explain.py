@@ -44,7 +44,7 @@ def runs_of(rows: pd.DataFrame, experiment: str, method: str) -> pd.DataFrame:
 def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> list[str]:
     """What a shell must be told to come to the numbers of a cell again, and which seeds no command brings.
 
-    The present code trains the seeds whose evidence says that they are of it; those of older code it cannot.
+    The present code brings the seeds whose evidence says that they are of it; of the others it trains new ones.
     """
     own = runs[runs["run"].astype(str).str.contains("-")]
     now = own[own["current"].astype(bool)] if "current" in own else own
@@ -53,10 +53,19 @@ def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> lis
         which = f"{experiment}/{method}" if len(group) == len(runs) else " ".join(group["run"])
         how = "".join(f" --{k} {v}" for k, v in (("device", device), ("threads", threads)) if v)
         lines += [f"latentbench {verb} {path} {which} --force{how}" for verb in ("train", "evaluate")]
-    for seed, run in own.drop(now.index).iterrows():
+    old = own.drop(now.index)
+    for seed, run in old.iterrows():
         commit = f"commit {fact('commit', run['commit'])}" if pd.notna(run.get("commit")) else "a commit not recorded"
         dirty = " with uncommitted changes" if run.get("dirty") in (True, "True") else ""
         lines.append(f"# seed {seed}: no command of this checkout brings it; its code is of {commit}{dirty}")
+    if len(old):
+        cells = (
+            [f"{experiment}/{method}"]
+            if len(old) == len(runs)
+            else [f"{experiment}/{method}/seed{s}" for s in old.index]
+        )
+        lines.append("# by the present code, whose numbers may be others:")
+        lines += [f"latentbench {verb} {path} {' '.join(cells)}" for verb in ("train", "evaluate")]
     return lines
 
 

@@ -21,6 +21,9 @@ def test_each_seed_has_the_command_that_brings_it_or_is_said_to_have_none():
         "latentbench train config/tiny.yaml likelihood/mmd-0a1b2c3d/seed1 --force --device cpu --threads 2",
         "latentbench evaluate config/tiny.yaml likelihood/mmd-0a1b2c3d/seed1 --force --device cpu --threads 2",
         "# seed 2: no command of this checkout brings it; its code is of commit f00df00df00d with uncommitted changes",
+        "# by the present code, whose numbers may be others:",
+        "latentbench train config/tiny.yaml likelihood/mmd/seed2",
+        "latentbench evaluate config/tiny.yaml likelihood/mmd/seed2",
     ]
 
 
