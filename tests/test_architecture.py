@@ -35,8 +35,6 @@ LONGEST_REGULARIZER = 70  # of its code, without the docstrings in which the mat
 # Words that are no regularizer there: a family of methods, a measurement. perf measures one kernel after the other.
 OTHER_WORDS = {
     "bench.config.values": {"adversarial"},
-    "bench.figures.style": {"adversarial"},
-    "bench.tables.tidy_table": {"adversarial"},
     "bench.tables.metric_names": {"mmd"},
 }
 NAME_THEM = ("perf",)

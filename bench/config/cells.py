@@ -4,6 +4,7 @@ Free of torch.
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -84,10 +85,7 @@ def said_in(content: dict, place: tuple) -> dict:
 
 def together(sections: list[Section]) -> dict:
     """The settings that sections come to."""
-    content: dict = {}
-    for _, own in sections:
-        content = merge(content, own)
-    return content
+    return reduce(merge, (own for _, own in sections), {})
 
 
 def settings(config: Config, experiment: str, method: str) -> Settings:

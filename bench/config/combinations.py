@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from bench.config import plugins
 from bench.config.registry import name_of
-from bench.config.schema import EVALUATIONS, WEIGHTED, Latent, Settings, unknown
+from bench.config.schema import CHUNK, EVALUATIONS, WEIGHTED, Latent, Settings, unknown
 from bench.config.values import LABEL
 
 At = tuple[str | int, ...]  # a setting's place, such as ("latents", "z", "settings"); or an element of its list
@@ -15,7 +15,6 @@ Mistakes = Iterator[tuple[str, *tuple[At, ...]]]  # what is wrong, and the setti
 
 ELEMENTWISE = ("milestones", "evaluations")  # lists of which each element is read or not
 FEWEST = 100  # codes that can be told from samples of the prior
-CHUNK = 10_000  # of samples of a Parzen estimate: a larger number comes in chunks
 
 
 def continuous(s: Settings) -> dict[str, Latent]:

@@ -1,6 +1,7 @@
 """Config files: YAML in which no key is lost and numbers are numbers, and the layers that `extends` makes of them."""
 
 import re
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,7 @@ def difference(own: dict, base: dict) -> dict:
 
 def merged(layers: Layers) -> dict:
     """All layers as one config."""
-    content: dict = {}
-    for _, layer in reversed(layers):
-        content = merge(content, layer)
-    return content
+    return reduce(merge, (layer for _, layer in reversed(layers)), {})
 
 
 def file_of(at: tuple, layers: Layers) -> str:

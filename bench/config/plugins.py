@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from bench.config import registry
 from bench.config.registry import Spec
-from bench.config.signatures import FOLDER, Signature, extends, inspected, read, source, tree
+from bench.config.signatures import FOLDER, Signature, inspected, read, tree
 
 PRIORS = FOLDER / "__init__.py"
 HEADS = ("continuous", "categorical")
@@ -70,16 +70,32 @@ def _declared(dataset: str, root: str | None, here: str) -> tuple[Any, str | Non
 
 
 @cache
-def signature(kind: str, name: str) -> Signature | None:
-    """What a regularizer or a prior takes; None if its source cannot be read, so that only running it tells."""
+def declared(kind: str, name: str) -> Signature:
+    """What a regularizer or a prior takes and says of itself.
+
+    Raises:
+        LookupError: its source cannot be read; in one line that names it.
+    """
+    path = FOLDER / f"{name}.py"
     try:
         if kind == "priors" and name in _classes():
-            own = _classes()[name]
-            return read(source(PRIORS, own), lambda c: c.name == own)
-        if kind == "regularizers" and (path := FOLDER / f"{name}.py").exists():
-            return read(path, lambda c: extends(path, c, "Regularizer"))
-        return inspected(registry.installed(kind)[name].load()) if name in registry.installed(kind) else None
-    except Exception:  # a plug-in that cannot be read is a failure of its runs, not a mistake in the config
+            found = read(PRIORS, _classes()[name])
+        elif kind == "regularizers" and path.exists():
+            found = read(path)
+        else:
+            found = inspected(registry.load(kind, name))
+    except Exception as error:  # of a plug-in anything
+        raise LookupError(f"{name}.py: {type(error).__name__}: {error}") from error
+    if found is None:
+        raise LookupError(f"{name}.py: defines no regularizer, or several")
+    return found
+
+
+def signature(kind: str, name: str) -> Signature | None:
+    """The same; None if its source cannot be read: a failure of its runs, not a mistake in the config."""
+    try:
+        return declared(kind, name)
+    except LookupError:
         return None
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -37,14 +38,9 @@ class Run:
         return f"{self.cell}/seed{self.seed}"
 
     def to_json(self) -> dict:
-        """Plain values; `from_json` restores the same run."""
+        """Plain values, for its record."""
         settings = self.settings.model_dump(mode="json", exclude_defaults=True)
         return {"experiment": self.experiment, "method": self.method, "seed": self.seed, "settings": settings}
-
-    @classmethod
-    def from_json(cls, content: dict) -> "Run":
-        """The run that `to_json` wrote."""
-        return cls(**(content | {"settings": Settings.model_validate(content["settings"])}))
 
 
 def expand(config: Config) -> list[Run]:
@@ -92,8 +88,8 @@ def select(runs: list[Run], patterns: list[str]) -> list[Run]:
     """
     chosen: list[Run] = []
     for pattern in patterns:
-        short = {r.id: f"{r.experiment}/{r.method}/seed{r.seed}" for r in runs}
-        found = [r for r in runs if pattern in (r.id, short[r.id]) or r.id.startswith((f"{pattern}/", f"{pattern}-"))]
+        whole = re.compile(rf"{re.escape(pattern)}([/-].*)?")
+        found = [r for r in runs if whole.fullmatch(r.id) or pattern == f"{r.experiment}/{r.method}/seed{r.seed}"]
         if not found:
             experiment, slash, _ = pattern.partition("/")
             cells = [f"{run.experiment}/{run.method}" for run in runs if run.experiment == experiment]

@@ -9,27 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, create_model, field_validator
 
 from bench import ROOT
-from bench.config import plugins
+from bench.config import plugins, values
 from bench.config.registry import Spec, bound, name_of
-from bench.config.values import (
-    TERMS,
-    Amount,
-    Ascending,
-    BatchBy,
-    Count,
-    Decay,
-    Distinct,
-    Family,
-    Labels,
-    LatentName,
-    Methods,
-    Name,
-    Rate,
-    Seeds,
-    Share,
-    Text,
-    unknown,
-)  # fmt: skip
+from bench.config.values import unknown
 
 __all__ = ["ROOT", "Config", "Experiment", "Latent", "Method", "Optimizer", "Settings", "Tuning", "unknown"]
 
@@ -40,6 +22,7 @@ EVALUATIONS = (
     "reconstruction", "likelihood", "classification", "clustering", "latent", "components", "probes",
     "decomposition", "ais",
 )  # fmt: skip
+CHUNK = 10_000  # of samples of a Parzen estimate: a larger number comes in chunks
 # The metrics of validation images, which tuning may look at, and the evaluation that measures each.
 VALIDATION_METRICS = {
     "validation_log_likelihood": "likelihood",
@@ -86,9 +69,9 @@ class Optimizer(Strict):
     """
 
     name: Literal["adam", "sgd"] = "adam"
-    lr: Rate = 1e-3
-    momentum: Share = 0.9
-    decay: Decay = {}
+    lr: values.Rate = 1e-3
+    momentum: values.Share = 0.9
+    decay: values.Decay = {}
 
 
 class Latent(Strict):
@@ -107,25 +90,25 @@ class Settings(Strict):
     dataset: DataSet
     architecture: _one_of("architectures") = "mlp"
     normalisation: Literal["none", "per_pixel"] = "none"
-    labels: Labels = 0
-    latents: Annotated[dict[LatentName, Latent], Field(min_length=1)]
-    decoder: Annotated[list[str], Distinct]
+    labels: values.Labels = 0
+    latents: Annotated[dict[values.LatentName, Latent], Field(min_length=1)]
+    decoder: Annotated[list[str], values.Distinct]
     merge: Literal["concatenate", "add"] = "concatenate"
-    terms: Annotated[list[Literal[TERMS]], Distinct] = ["reconstruction", "regularization"]
-    weights: dict[str, Amount] = {}
-    evaluations: Annotated[list[Literal[EVALUATIONS]], Field(min_length=1), Distinct] = []
-    parzen_samples: Annotated[list[Count], Field(min_length=1), Ascending] = [10_000]
-    milestones: Annotated[list[Count], Ascending] = []
+    terms: Annotated[list[Literal[values.TERMS]], values.Distinct] = ["reconstruction", "regularization"]
+    weights: dict[str, values.Amount] = {}
+    evaluations: Annotated[list[Literal[EVALUATIONS]], Field(min_length=1), values.Distinct] = []
+    parzen_samples: Annotated[list[values.Count], Field(min_length=1), values.Ascending] = [10_000]
+    milestones: Annotated[list[values.Count], values.Ascending] = []
 
     regularizer: _one_of("regularizers")
     hyperparameters: dict[str, Any] = {}
     encoder: Literal["deterministic", "gaussian", "universal"] = "deterministic"
-    posterior_std: Rate | None = None
+    posterior_std: values.Rate | None = None
     frozen_encoder: bool = False
-    weight: Amount = 1.0
+    weight: values.Amount = 1.0
     schedule: Literal["joint", "alternating"] = "joint"
     regularization_batch: Annotated[int, Field(ge=2, le=10**6)] | None = None
-    regularization_every: Count = 1
+    regularization_every: values.Count = 1
 
     width: Annotated[int, Field(ge=1, le=20000)] = 1000
     depth: Annotated[int, Field(ge=1, le=10)] = 2
@@ -134,13 +117,13 @@ class Settings(Strict):
     output: Literal["sigmoid", "linear"] = "sigmoid"
     loss: Literal["squared", "bernoulli"] = "squared"
     batch_norm: Literal["none", "encoder", "all"] = "none"
-    input_noise: Amount = 0.0
-    input_dropout: Share = 0.0
-    separation_margin: Amount = 1.0
+    input_noise: values.Amount = 0.0
+    input_dropout: values.Share = 0.0
+    separation_margin: values.Amount = 1.0
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=2, le=100_000)] = 100
-    optimizers: dict[Literal[(*TERMS, "inner")], Optimizer] = {}
+    optimizers: dict[Literal[(*values.TERMS, "inner")], Optimizer] = {}
     precision: Literal["float32", "bfloat16"] = "float32"
     deterministic: bool = True
     timeout: Annotated[float, Field(gt=0, le=1e7)] | None = None
@@ -148,7 +131,7 @@ class Settings(Strict):
     @field_validator("terms")
     @classmethod
     def _in_one_order(cls, terms: list[str]) -> list[str]:
-        return sorted(terms, key=TERMS.index)  # a sum has no order, and its optimizer none that the config says
+        return sorted(terms, key=values.TERMS.index)  # a sum has no order, and its optimizer none that the config says
 
 
 def partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
@@ -159,19 +142,19 @@ def partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
         for k, f in model.model_fields.items()
     }
     if model is Settings:
-        fields["latents"] = (dict[LatentName, partial(Latent)], None)
+        fields["latents"] = (dict[values.LatentName, partial(Latent)], None)
     return create_model(f"Partial{model.__name__}", __base__=Strict, **(fields | more))
 
 
 # What says how a cell is called and how often it is trained, and is no setting.
 SPOKEN = {
-    "title": (Text | None, None),
-    "short": (Text | None, None),
-    "family": (Family | None, None),
-    "seeds": (Seeds | None, None),
+    "title": (values.Text | None, None),
+    "short": (values.Text | None, None),
+    "family": (values.Family | None, None),
+    "seeds": (values.Seeds | None, None),
 }
 Method = partial(Settings, **SPOKEN)
-Experiment = partial(Settings, title=SPOKEN["title"], seeds=SPOKEN["seeds"], methods=(Methods, ...))
+Experiment = partial(Settings, title=SPOKEN["title"], seeds=SPOKEN["seeds"], methods=(values.Methods, ...))
 InExperiment = partial(Settings, seeds=SPOKEN["seeds"])  # an experiment's own word on a method
 Trial = partial(Settings, title=SPOKEN["title"])
 Defaults = partial(Settings)
@@ -185,11 +168,11 @@ class Tuning(Strict):
     that all trials share with each other and not with the default, such as fewer evaluations.
     """
 
-    experiment: Name
+    experiment: values.Name
     metric: Literal[tuple(VALIDATION_METRICS)] = "validation_log_likelihood"
-    seeds: Seeds = 2
+    seeds: values.Seeds = 2
     settings: dict[str, Any] = {}
-    trials: Annotated[dict[Name, list[dict[str, Any]]], Field(min_length=1)]
+    trials: Annotated[dict[values.Name, list[dict[str, Any]]], Field(min_length=1)]
 
     @field_validator("trials")
     @classmethod
@@ -205,13 +188,13 @@ class Config(Strict):
     """A whole config file, after `extends`."""
 
     name: Annotated[str, Field(pattern=NAME, max_length=40)]
-    preset: Text = "modern"
-    seeds: Seeds = 1
+    preset: values.Text = "modern"
+    seeds: values.Seeds = 1
     data_root: str | None = None
-    batch_by: BatchBy = "method"
-    only: Annotated[list[Name], Distinct] | None = None
+    batch_by: values.BatchBy = "method"
+    only: Annotated[list[values.Name], values.Distinct] | None = None
     controls: bool = True
     tuning: Tuning | None = None
     defaults: dict[str, Any] = {}
-    methods: dict[Name, dict[str, Any]]
-    experiments: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    methods: dict[values.Name, dict[str, Any]]
+    experiments: Annotated[dict[values.Name, dict[str, Any]], Field(min_length=1)]

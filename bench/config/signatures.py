@@ -1,6 +1,7 @@
 """What a class takes and defines, read from its source: importing it would import torch."""
 
 import ast
+import contextlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from the
 
 @dataclass(frozen=True)
 class Signature:
-    """A class as its source shows it: the keywords of `__init__`, its methods and its plain attributes."""
+    """A class as its source shows it: `__init__`'s keywords, methods, plain attributes, docstring."""
 
     keywords: dict[str, Any]  # name → annotation
     needed: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Signature:
     defines: frozenset[str] = frozenset()
     attributes: dict[str, Any] = field(default_factory=dict)
     any_keyword: bool = False
+    doc: str = ""
 
     @cached_property
     def _adapters(self) -> dict[str, TypeAdapter]:
@@ -66,53 +68,49 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def read(path: Path, wanted: Callable[[ast.ClassDef], bool]) -> Signature | None:
-    """The one class of a file that is `wanted`, over the classes that it extends in private modules beside it."""
-    found = [node for node in tree(path).body if isinstance(node, ast.ClassDef) and wanted(node)]
-    if len(found) != 1:
+def lineage(path: Path, name: str) -> list[tuple[Path, ast.ClassDef]]:
+    """A class of a file, which may import it, then all that it extends in files beside it."""
+    for node in tree(path).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            bases = (lineage(path, ast.unparse(base)) for base in node.bases)
+            return [(path, node), *(pair for found in bases for pair in found)]
+        if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
+            beside = _beside(node)
+            return lineage(beside, name) if beside else []
+    return []
+
+
+def read(path: Path, name: str | None = None) -> Signature | None:
+    """The class of that name in a file, else its only regularizer; None if there is no such class."""
+    own = [node.name for node in tree(path).body if isinstance(node, ast.ClassDef)]
+    names = [name] if name else [n for n in own if _regularizes(lineage(path, n))]
+    found = lineage(path, names[0]) if len(names) == 1 else []
+    if not found:
         return None
-    own, result = found[0], Signature({})
-    for base in own.bases:
-        at = source(path, ast.unparse(base))
-        if at:
-            result = read(at, lambda c, base=base: c.name == ast.unparse(base)) or result
-    methods = {node.name: node for node in own.body if isinstance(node, ast.FunctionDef)}
+    methods = [(at, node) for at, cls in found for node in cls.body if isinstance(node, ast.FunctionDef)]
     attributes = {}
-    for node in own.body:
+    for node in (node for _, cls in reversed(found) for node in cls.body):
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            try:
+            with contextlib.suppress(ValueError):
                 attributes[ast.unparse(target)] = ast.literal_eval(node.value)
-            except ValueError:
-                continue
-    signature = _signature(path, methods["__init__"]) if "__init__" in methods else vars(result)
+    init = next(((at, node) for at, node in methods if node.name == "__init__"), None)
     return Signature(
-        **{k: signature[k] for k in ("keywords", "needed", "defaults", "any_keyword")},
-        defines=result.defines | set(methods),
-        attributes=result.attributes | attributes,
+        **(_signature(*init) if init else {"keywords": {}}),
+        defines=frozenset(node.name for _, node in methods),
+        attributes=attributes,
+        doc=ast.get_docstring(found[0][1]) or "",
     )
 
 
-def extends(path: Path, node: ast.ClassDef, name: str) -> bool:
-    """Whether a class of a file extends the class of that name, by itself or by a private module's."""
-    for base in map(ast.unparse, node.bases):
-        if base.rpartition(".")[2] == name:
-            return True
-        at = source(path, base)
-        if at and any(extends(at, n, name) for n in tree(at).body if getattr(n, "name", None) == base):
-            return True
-    return False
+def _regularizes(found: list[tuple[Path, ast.ClassDef]]) -> bool:
+    return any(ast.unparse(base).rpartition(".")[2] == "Regularizer" for _, cls in found for base in cls.bases)
 
 
-def source(path: Path, name: str) -> Path | None:
-    """The file that defines a class: this one, or the private module that it is imported from."""
-    for node in tree(path).body:
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return path
-        if isinstance(node, ast.ImportFrom) and name in [a.asname or a.name for a in node.names]:
-            own = (node.module or "").startswith("regularizers._")
-            return FOLDER / f"{node.module.partition('.')[2]}.py" if own else None
-    return None
+def _beside(node: ast.ImportFrom) -> Path | None:
+    """The file of this repository that an import is from."""
+    package, _, name = (node.module or "").partition(".")
+    return FOLDER / f"{name}.py" if package == "regularizers" and name else None
 
 
 def _signature(path: Path, function: ast.FunctionDef) -> dict[str, Any]:
@@ -143,9 +141,8 @@ def _names(path: Path) -> dict[str, Any]:
     for node in tree(path).body:
         if isinstance(node, ast.ImportFrom) and node.module in ANNOTATIONS:
             found |= {a.asname or a.name: getattr(import_module(node.module), a.name, Any) for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("regularizers._"):
-            beside = _names(FOLDER / f"{node.module.partition('.')[2]}.py")
-            found |= {a.asname or a.name: beside[a.name] for a in node.names if a.name in beside}
+        elif isinstance(node, ast.ImportFrom) and (at := _beside(node)):
+            found |= {a.asname or a.name: _names(at)[a.name] for a in node.names if a.name in _names(at)}
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             found[node.targets[0].id] = _evaluated(node.value, found)
     return found
@@ -163,4 +160,5 @@ def inspected(plugin: Callable) -> Signature:
         frozenset(name for base in bases for name in vars(base)),
         {name: getattr(plugin, name) for name in dir(plugin) if not callable(getattr(plugin, name, None))},
         any(p.kind is p.VAR_KEYWORD for p in parameters),
+        inspect.cleandoc(plugin.__doc__ or ""),
     )

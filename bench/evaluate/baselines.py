@@ -20,8 +20,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.semi_supervised import LabelSpreading
 from torch import Tensor
 
-from bench.config.combinations import CHUNK
-from bench.config.schema import Settings
+from bench.config.schema import CHUNK, Settings
 from bench.config.streams import stream
 from bench.data.datasets import Dataset, Images
 from bench.data.labelled_subsets import labelled_subset
@@ -75,11 +74,7 @@ def pca_mixture(train: Float[Tensor, "N D"], n: int, seed: int) -> Float[Tensor,
     return torch.from_numpy(samples).float().clamp(train.min(), train.max())
 
 
-SAMPLES = {
-    "training images": training_images,
-    "k-means centroids": centroids,
-    "PCA + Gaussian mixture": pca_mixture,
-}
+SAMPLES = {"training images": training_images, "k-means centroids": centroids, "PCA + Gaussian mixture": pca_mixture}
 
 
 def classification_rows(settings: Settings, dataset: Dataset, seed: int) -> Rows:

@@ -28,10 +28,7 @@ def pictures(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[s
     if "reconstruction" not in autoencoder.settings.terms:
         return {}
     codes = inputs(autoencoder, dataset, codes)
-    found = {
-        **manifold(autoencoder, dataset, codes),
-        **styles(autoencoder, dataset, codes),
-    }
+    found = {**manifold(autoencoder, dataset, codes), **styles(autoencoder, dataset, codes)}
     return {name: value.cpu().numpy() if name in PLACES else as_bytes(value) for name, value in found.items()}
 
 

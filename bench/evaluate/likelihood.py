@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from bench.config.combinations import CHUNK
+from bench.config.schema import CHUNK
 from bench.config.streams import stream
 from bench.evaluate import parzen
 from bench.evaluate.ais import Annealing, Model
@@ -25,7 +25,7 @@ def by_windows(trained: Trained) -> Iterator[Measurement]:
     larger numbers of samples take over the σ chosen at the first, one pass in constant memory. The models of
     milestones are scored on validation images, by the same samples of the prior as the last one.
     """
-    validation, test = (trained.pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
+    validation, test = (trained.dataset.to_pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))
     yield from parzen_measurements(validation, test, trained.samples, trained.settings.parzen_samples)
     if any(type(r).fit is not Regularizer.fit for r in trained.objective.regularizers):
         return  # what samples is fit after the last epoch
@@ -99,12 +99,12 @@ def by_annealing(trained: Trained, effort: Effort = EFFORT) -> Iterator[Measurem
     """
     [name] = trained.settings.latents
     torch.manual_seed(stream(trained.run.seed, "ais"))
-    test = trained.pixels(trained.dataset.test.x[:])
+    test = trained.dataset.to_pixels(trained.dataset.test.x[:])
     chosen = torch.linspace(0, len(test) - 1, min(effort.images, len(test))).long()
     x = test[chosen]
 
     def decoder(z: Tensor) -> Tensor:
-        return trained.pixels(trained.autoencoder.decode({name: z}))
+        return trained.dataset.to_pixels(trained.autoencoder.decode({name: z}))
 
     model = Model(decoder, trained.autoencoder.priors[name], AIS_VARIANCE**0.5)
     annealing = Annealing(model, effort.temperatures, chains=4, leapfrog=5, steepness=5.0)

@@ -82,24 +82,18 @@ def measured(run: Run, record: dict, old: dict | None, trained: Trained | None, 
     content = {"model": (record["hashes"] or {}).get("model"), "status": record["status"], "reason": record["reason"]}
     if trained is None:
         return content | {"versions": {}, "failed": {}, "rows": []}, {}
-    kept = {} if force or not of_record(record, old) else old
-    done = {n: v for n, v in kept.get("versions", {}).items() if n in versions and versions[n] == v}
-    wanted = [name for name in run.settings.evaluations if name not in done]
-    rows, failed, seconds = measure(trained, wanted)
-    fallback = old if of_record(record, old) else {"versions": {}, "rows": []}
-    content |= {"versions": {}, "failed": {}, "rows": []}
-    for name in run.settings.evaluations:
-        if name in rows:
-            content["versions"][name], own = versions[name], rows[name]
-        else:
-            own = [row for row in fallback["rows"] if row["protocol"] == name]
-            if name in fallback["versions"]:
-                content["versions"][name] = fallback["versions"][name]
-        if name in failed:
-            content["failed"][name] = {"version": versions[name], "reason": failed[name]}
-        content["rows"] += own
-    if content["failed"]:
-        content["reason"] = "; ".join(f"{name}: {entry['reason']}" for name, entry in content["failed"].items())
+    before = old if of_record(record, old) else {"versions": {}, "rows": []}
+    asked = run.settings.evaluations
+    rows, failed, seconds = measure(trained, [n for n in asked if force or before["versions"].get(n) != versions[n]])
+    known = before["versions"] | {name: versions[name] for name in rows}
+    old_rows = {name: [row for row in before["rows"] if row["protocol"] == name] for name in asked}
+    content |= {
+        "versions": {name: known[name] for name in asked if name in known},
+        "failed": {name: {"version": versions[name], "reason": why} for name, why in failed.items()},
+        "rows": [row for name in asked for row in (old_rows | rows)[name]],
+    }
+    if failed:
+        content["reason"] = "; ".join(f"{name}: {why}" for name, why in failed.items())
         content["status"] = "ok" if content["rows"] else "failed"
     return content, seconds
 

@@ -68,8 +68,4 @@ class Trained:
         """`n` decoded samples in [0, 1] pixel units, of another `model` if given; a chunk's number fixes them."""
         objective = model or self.objective
         torch.manual_seed(stream(self.run.seed, f"samples/{chunk}"))
-        return self.pixels(objective.autoencoder.decode(objective.sample(n)))
-
-    def pixels(self, x: Float[Tensor, "n pixels"]) -> Float[Tensor, "n pixels"]:
-        """Images in [0, 1] pixel units."""
-        return self.dataset.to_pixels(x)
+        return self.dataset.to_pixels(objective.autoencoder.decode(objective.sample(n)))

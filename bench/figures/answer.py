@@ -11,7 +11,7 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from bench.figures.style import DPI, LOOKS, OF_FAMILY, cut, own_style, save
+from bench.figures.style import COLORS, DPI, MARKERS, cut, own_style, save
 from bench.tables.answers import Measure, Picture, Verdict, in_cell
 
 
@@ -76,9 +76,8 @@ def draw(found: Picture, theme: Theme) -> Figure:
     ax.set_yticklabels([f"{cut(row.short)}     " for row in rows], rotation=0, color=theme.ink)
     ax.tick_params(length=0, labelsize=8)
     for y, row in enumerate(rows):
-        look = OF_FAMILY.get(row.family, LOOKS[-1])
-        mark = {"color": theme.shade(look.color), "markersize": 5, "clip_on": False}
-        ax.plot(-0.08, y + 0.5, look.marker, **mark)
+        color = theme.shade(COLORS[row.family])
+        ax.plot(-0.08, y + 0.5, MARKERS[row.family], color=color, markersize=5, clip_on=False)
         if y and row.family != rows[y - 1].family:
             ax.axhline(y, color=theme.line, linewidth=1)
     patches = [Patch(color=theme.verdicts[w][0], label=SIGNS.get(w, "") + w) for w in WORDS[:4]]

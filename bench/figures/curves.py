@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bench.config.schema import Config
-from bench.figures.style import DASHES, Drawing, LeftOut, canvas, label, legend, logarithmic, look
+from bench.figures.style import COLORS, DASHES, Drawing, LeftOut, canvas, label, legend, logarithmic
 from bench.records import result_set
 from bench.tables.answers import shown_methods
-from bench.tables.tidy_table import RUN, methods, title
+from bench.tables.tidy_table import RUN, family, methods, title
 
 POINTS = 200  # of a learning curve
 LINES = 10  # of learning curves in a panel; more cannot be told apart
@@ -54,7 +54,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
 def learning_figure(history: pd.DataFrame, terms: list[str], names: dict[str, str], config: Config) -> Figure:
     """A panel for each loss, a line for each method, a band from the lowest to the highest seed."""
     figure, axes = canvas(3.7 * len(terms) + 1.7, 3.0, 1, len(terms))
-    colors = {method: look(config, method).color for method in names}
+    colors = {method: COLORS[family(config, method)] for method in names}
     before = list(colors.values())
     dashes = {m: DASHES[before[:i].count(color) % len(DASHES)] for i, (m, color) in enumerate(colors.items())}
     for ax, term in zip(axes, terms, strict=True):

@@ -15,7 +15,7 @@ from matplotlib.ticker import LogFormatter
 
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.tables.tidy_table import FAMILIES, family, short
+from bench.tables.tidy_table import FAMILIES, short
 
 STYLE = {
     "font.size": 9,
@@ -40,24 +40,10 @@ METADATA = {
 }
 
 
-class Look(NamedTuple):
-    """How the methods of a family look in every figure: told apart by mark as well as by colour."""
-
-    color: str
-    marker: str
-
-
+# How the methods of a family look in every figure: told apart by mark as well as by colour.
 # Okabe and Ito's colours, in the order of the families; the page has the same in assets/page.css.
-LOOKS = (
-    Look("#d55e00", "s"),
-    Look("#0072b2", "o"),
-    Look("#009e73", "D"),
-    Look("#a5488a", "^"),
-    Look("#6b6b6b", "v"),
-    Look("#8a6d00", "P"),
-)
-OF_FAMILY = dict(zip(FAMILIES, LOOKS, strict=True))
-COLORS, MARKERS = ({name: look[i] for name, look in OF_FAMILY.items()} for i in (0, 1))
+COLORS = dict(zip(FAMILIES, ("#d55e00", "#0072b2", "#009e73", "#a5488a", "#6b6b6b", "#8a6d00"), strict=True))
+MARKERS = dict(zip(FAMILIES, "soD^vP", strict=True))
 DASHES = ("", (5, 1.5), (1, 1), (4, 1, 1, 1))  # of lines of one family, in turn
 
 
@@ -86,11 +72,6 @@ def label(config: Config, method: str) -> str:
 def cut(text: str) -> str:
     """`text`, or its beginning if it is longer than a figure can hold."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def look(config: Config, method: str) -> Look:
-    """The look of a method: its family's, whatever else is in the figure."""
-    return OF_FAMILY.get(family(config, method), LOOKS[-1])
 
 
 @contextmanager

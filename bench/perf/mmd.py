@@ -11,6 +11,7 @@ training does.
 import math
 import os
 from collections.abc import Callable
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -93,7 +94,7 @@ def step(loss: Callable[[MMD, Tensor], Tensor], mmd: MMD, z: Tensor) -> Callable
     return call
 
 
-def cell(codes: int, dim: int, components: int, kernel: str, rounds: int) -> list[dict]:
+def cell(kernel: str, dim: int, components: int, codes: int, rounds: int) -> list[dict]:
     """One row for ours and one for each rival."""
     prior = mixture(dim, components)
     mmd = MMD(prior, **OURS[kernel])
@@ -116,10 +117,6 @@ def run(arguments: list[str]) -> None:
     torch.manual_seed(0)
     os.environ.setdefault("PYKEOPS_VERBOSE", "0")
     private_folder()
-    rows = []
-    for kernel in a.kernels:
-        for dim in a.dims:
-            for components in a.components:
-                for codes in a.codes:
-                    rows += cell(codes, dim, components, kernel, a.rounds)
+    cases = product(a.kernels, a.dims, a.components, a.codes)
+    rows = [row for kernel, *case in cases for row in cell(kernel, *case, a.rounds)]
     report(rows, __doc__, a.json)

@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from bench.records.provenance import processor
+
 Job = Callable[[int], float]  # does so many steps, and returns the mean of their seconds
 
 
@@ -26,11 +28,8 @@ def options(name: str, about: str) -> argparse.ArgumentParser:
 
 def machine() -> dict[str, str | int]:
     """The machine and the versions that a measurement depends on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": models[0] if models else platform.processor(),
+        "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "threads": torch.get_num_threads(),

@@ -12,7 +12,7 @@ schedule, such as aae/joint, is the method in that schedule.
 
 import contextlib
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 
 import torch
 from torch import Tensor, nn
@@ -167,8 +167,8 @@ class Products(TorchDispatchMode):
     @torch.no_grad
     def run(self) -> None:
         """All of them once, into memory that is there."""
-        for product, operands, out, named in self.calls:
-            product(*operands, out=out, **named)
+        for multiply, operands, out, named in self.calls:
+            multiply(*operands, out=out, **named)
 
 
 def products(real: RealSteps) -> Products:
@@ -208,14 +208,12 @@ def run(arguments: list[str]) -> None:
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     config, rows = reading.load(a.config), []
-    for batch in a.batches:
-        for precision in a.precisions:
-            for method in a.methods:
-                name, _, schedule = method.partition("/")
-                settings = reading.settings(config, a.experiment, name)
-                changes = {"batch_size": batch, "precision": precision, "epochs": 1}
-                changes |= {"schedule": schedule} if schedule else {}
-                settings = Settings.model_validate(settings.model_dump() | changes)
-                row = cell(settings, images(settings.dataset, IMAGES), a.steps, a.rounds)
-                rows.append({"batch": batch, "precision": precision, "method": method, **row})
+    for batch, precision, method in product(a.batches, a.precisions, a.methods):
+        name, _, schedule = method.partition("/")
+        settings = reading.settings(config, a.experiment, name)
+        changes = {"batch_size": batch, "precision": precision, "epochs": 1}
+        changes |= {"schedule": schedule} if schedule else {}
+        settings = Settings.model_validate(settings.model_dump() | changes)
+        row = cell(settings, images(settings.dataset, IMAGES), a.steps, a.rounds)
+        rows.append({"batch": batch, "precision": precision, "method": method, **row})
     report(rows, __doc__, a.json)

@@ -4,16 +4,15 @@ A run's folder comes before what was packed of it earlier. Nothing is dropped in
 line with the reason, and a number of older code is marked as such.
 """
 
-import csv
-from collections.abc import Iterable
-from pathlib import Path
-from zipfile import BadZipFile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import numpy as np
 
 from bench.config.runs import Run
 from bench.records import packing, result_set, whole_files
 from bench.records.freshness import TIMING, Results, of_record
+from bench.records.result_set import Damaged
 
 CODES = 2000  # of a latent that figures show, evenly spaced over the test images
 IMAGES = 200  # of a kind
@@ -51,24 +50,12 @@ def baselines(results: Results) -> Iterable[dict]:
     return found.values()
 
 
-def epochs(path: Path) -> list[dict[str, float]]:
-    """The history of a run, an epoch a row; none if it is not whole."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def shown(path: Path) -> dict[str, np.ndarray]:
-    """What figures show of a run's stored codes and pictures; nothing if the file is absent or damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            stored = {name: archive[name] for name in archive.files if not name.startswith("validation_")}
-    except (OSError, ValueError, EOFError, BadZipFile):
-        return {}
+def shown(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What figures show of a run's stored codes and pictures."""
     found = {}
     for name, array in stored.items():
+        if name.startswith("validation_"):
+            continue
         if array.dtype == np.uint8 and array.ndim > 1:
             found[name] = array[:IMAGES] if name == "samples" else array
         elif name.startswith("test_") or name == "representation":
@@ -88,18 +75,22 @@ def half(array: np.ndarray) -> np.ndarray:
 def files(results: Results) -> dict[str, bytes]:
     """The files of the set, as the runs say it now."""
     lines = [found for run in results.runs if (found := line(results, run))]
-    old_history, old_arrays = result_set.history(results.folder), result_set.arrays(results.folder)
+    old_history = result_set.history(results.folder)
     histories, arrays, seen = {}, {}, set()
     for run in results.runs:
         record = results.record(run)
-        own = epochs(results.path(run, "history.csv")) or old_history.get(run.id)
+        own = old_history.get(run.id)
+        with suppress(Damaged):
+            own = result_set.history(results.path(run)).get("") or own
         if record and own:
             histories[run.id] = own
         if record and record["status"] == "ok" and run.cell not in seen:
             seen.add(run.cell)
-            kept = {n.removeprefix(f"{run.id}/"): a for n, a in old_arrays.items() if n.startswith(f"{run.id}/")}
-            for name, array in (shown(results.path(run, "codes.npz")) or kept).items():
-                arrays[f"{run.id}/{name}"] = array
+            stored = {}
+            with suppress(Damaged):  # it is made again from the model
+                stored = shown(result_set.arrays(results.path(run), name="codes.npz"))
+            stored = stored or result_set.arrays(results.folder, run.id)
+            arrays |= {f"{run.id}/{name}": array for name, array in stored.items()}
     return packing.packed([*lines, *baselines(results)], histories, arrays, results.config.name)
 
 

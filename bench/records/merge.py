@@ -7,12 +7,7 @@ from bench.records import packing, result_set
 from bench.records.result_set import Damaged
 
 # What a run must have in common in all sets, by its key in the record.
-SAME = {
-    "version": "code or data",
-    "run": "settings",
-    "status": "status",
-    "hashes": "weights, batches, labels or model",
-}
+SAME = {"version": "code or data", "run": "settings", "status": "status", "hashes": "weights, batches, labels or model"}
 
 
 class Contradiction(ValueError):

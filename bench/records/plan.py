@@ -50,13 +50,9 @@ class Plan:
                     found.setdefault(record["id"].rpartition("/")[0], []).append((record["seconds"], measuring))
         return found
 
-    def seconds(self, run: Run) -> float:
-        """What training took the runs of a cell, the median; NaN where no record says."""
-        return statistics.median(t for t, _ in self.timed[run.cell]) if run.cell in self.timed else math.nan
-
-    def measuring(self, run: Run) -> float:
-        """The same for its measurements."""
-        known = [m for _, m in self.timed.get(run.cell, []) if not math.isnan(m)]
+    def seconds(self, run: Run, stage: int) -> float:
+        """What training (0) or measuring (1) took the runs of a cell, the median; NaN where no record says."""
+        known = [t[stage] for t in self.timed.get(run.cell, []) if not math.isnan(t[stage])]
         return statistics.median(known) if known else math.nan
 
     def hint(self) -> list[str]:
@@ -86,9 +82,9 @@ class Plan:
                     "to evaluate": len(to_evaluate) - len(to_train),
                     "begun": sum(self.results.path(r, "checkpoints/attempts.json").exists() for r in to_train),
                     "not ok": ", ".join(f"{n} {status}" for status, n in statuses.items() if status != "ok"),
-                    "seconds a run": self.seconds(to_train[0]) if to_train else "",
-                    "hours": len(to_train) * self.seconds(to_train[0]) / 3600 if to_train else 0.0,
-                    "evaluation": len(to_evaluate) * self.measuring(to_evaluate[0]) / 3600 if to_evaluate else 0.0,
+                    "seconds a run": self.seconds(runs[0], 0) if to_train else "",
+                    "hours": len(to_train) * self.seconds(runs[0], 0) / 3600 if to_train else 0.0,
+                    "evaluation": len(to_evaluate) * self.seconds(runs[0], 1) / 3600 if to_evaluate else 0.0,
                 }
             )
         return rows

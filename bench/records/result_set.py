@@ -108,39 +108,36 @@ def _finite(text: str) -> float:
 
 
 def history(folder: Path) -> dict[str, list[dict[str, float]]]:
-    """The epochs of each run, by its id: the mean of each term.
+    """The epochs of each run by its id, of a run's own folder by "": the mean of each term; none without a file.
 
     Raises:
         Damaged: the file is not what was written.
     """
-    path = place(folder, "history.csv")
-    if not path.exists():
-        return {}
-    found: dict[str, list[dict[str, float]]] = {}
+    path, found = place(folder, "history.csv"), {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
-                run = row.pop("run")
+                run = row.pop("run", "")
                 found.setdefault(run, []).append({k: float(v) for k, v in row.items() if v})
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, csv.Error) as error:
         raise Damaged(f"{path}: not the history of runs ({error})") from None
     return found
 
 
-def arrays(folder: Path, run: str | None = None) -> dict[str, np.ndarray]:
-    """The stored arrays of a run by name, or of all by `<run>/<name>`; none where there are none.
+def arrays(folder: Path, run: str = "", name: str = "arrays.npz") -> dict[str, np.ndarray]:
+    """The arrays of a file by name, of a run alone if one is given; none without a file.
 
     Raises:
         Damaged: the file is not what was written.
     """
-    path = place(folder, "arrays.npz")
-    if not path.exists():
-        return {}
+    path, start = place(folder, name), f"{run}/" if run else ""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            if run is None:
-                return dict(archive)
-            return {name.removeprefix(f"{run}/"): archive[name] for name in archive.files if name.startswith(f"{run}/")}
+            return {name.removeprefix(start): archive[name] for name in archive.files if name.startswith(start)}
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise Damaged(f"{path}: not a whole file of arrays ({error})") from None
 

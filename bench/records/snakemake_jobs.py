@@ -124,13 +124,12 @@ class Jobs:
     @property
     def tried(self) -> list[str]:
         """The batches that the tuning needs: its trials, and the methods that they are held against."""
-        wanted = {TUNING, self.config.tuning.experiment} if self.config.tuning else set()
-        methods = {*self.config.tuning.trials} if self.config.tuning else set()
+        tuning = self.config.tuning
 
         def needed(run: Run) -> bool:
-            return run.experiment in wanted and (run.experiment == TUNING or run.method in methods)
+            return run.experiment == TUNING or (run.experiment == tuning.experiment and run.method in tuning.trials)
 
-        return [name for name, runs in self.batches.items() if any(map(needed, runs))]
+        return [name for name, runs in self.batches.items() if tuning and any(map(needed, runs))]
 
     def selection(self, batch: str) -> list[str]:
         """What `bench.train.train_runs` and `bench.evaluate.measure_runs` are to be told to do this batch alone."""

@@ -13,11 +13,12 @@ from pybtex.exceptions import PybtexError
 from pylatexenc.latex2text import LatexNodes2Text
 
 from bench import ROOT
+from bench.config import plugins
 from bench.config.reading import ConfigError
-from bench.config.registry import said
+from bench.config.registry import module, said
 from bench.config.schema import Config
 from bench.data import declarations
-from bench.report.declarations import Unreadable, declaration
+from bench.records.fingerprint import source
 from bench.tables.tidy_table import settings
 
 REFERENCES = ROOT / "regularizers/references.bib"
@@ -45,10 +46,8 @@ def known(config: Config) -> dict[str, Entry]:
     """The entries that a config can cite: the suite's own, and those that its plug-ins bring."""
     found = {}
     for name in _regularizers(config):
-        try:
-            found |= entries(declaration(name).path.parent / REFERENCES.name)
-        except (Unreadable, ConfigError):  # the plug-in's own section says so
-            continue
+        with suppress(Exception):  # to look for a package's file runs its own code; the plug-in's section says so
+            found |= entries(source(module("regularizers", name)).with_name(REFERENCES.name))
     return found | entries()
 
 
@@ -88,9 +87,9 @@ def keys(config: Config) -> dict[str, list[str]]:
             with suppress(declarations.DataError):  # own data, which are not here
                 if cited := declarations.declaration(s.dataset, config.data_root).cite:
                     found.setdefault(f"Data set {said(s.dataset)}", list(cited))
-            with suppress(Unreadable):
-                if cited := declaration(s.regularizer).cites:
-                    found.setdefault(f"Regularizer {s.regularizer}", list(cited))
+            own = plugins.signature("regularizers", s.regularizer)
+            if own and (cited := own.attributes.get("cites")):
+                found.setdefault(f"Regularizer {s.regularizer}", list(cited))
             for evaluation in s.evaluations:
                 if evaluation in EVALUATIONS:
                     found.setdefault(f"Evaluation {evaluation}", list(EVALUATIONS[evaluation]))

@@ -10,23 +10,12 @@ from bench.config.registry import said
 from bench.config.schema import TUNING, Config
 from bench.tables.formats import Table, seconds, table
 from bench.tables.tidy_table import RUN
-
-SPREAD = (
-    "± is the standard deviation over training seeds (n − 1), intervals are Student's at 95 %, of differences paired "
-    "by seed; in brackets stands the standard error over test images, which is another spread."
-)
-SEED = (
-    "Initial weights, order of the batches, noise, samples of priors and, where there are few labels, which images "
-    "have one."
-)
-SPLITS = (
-    "Trained on the training images, chosen on validation images; test images are measured afterwards, for no choice."
-)
+from bench.tables.words import words
 
 
-def _range(values: Iterable[Real], form: str = "{:,.0f}") -> str:
+def _range(values: Iterable[Real]) -> str:
     ends = sorted({v for v in values if v == v})  # which NaN does not
-    return " to ".join(dict.fromkeys(form.format(end) for end in (ends[0], ends[-1]))) if ends else "none"
+    return " to ".join(dict.fromkeys(f"{end:,.0f}" for end in (ends[0], ends[-1]))) if ends else "none"
 
 
 def checklist(config: Config, rows: pd.DataFrame) -> Table:
@@ -44,10 +33,8 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
         f"{each} settings of each of {len(trials)} methods beside their own, chosen on validation images; see Tuning"
     )
     facts = [
-        ("Spreads", SPREAD),
-        ("What a seed draws", SEED),
+        *words()["checklist"].items(),
         ("Seeds of a cell", _range(asked.values())),
-        ("Splits", SPLITS),
         ("Data", ", ".join(sorted({said(s.dataset) for s in settings.values()}))),
         ("Epochs", _range(s.epochs for s in settings.values())),
         ("Hyperparameters searched", searched if trials else "none here: each method has one setting"),

@@ -43,37 +43,15 @@ def visible(experiment: str, main: Table | None) -> list[int]:
     return sorted(head.index(h) for h in list(dict.fromkeys([*head[:2], *wanted, *head[2:]]))[:OPEN])
 
 
-def protocol(config: Config, experiment: str) -> list[tuple[str, str]]:
-    """The protocol of an experiment: data, model, training, evaluation."""
+def protocol(config: Config, experiment: str) -> dict:
+    """What the protocol of an experiment is said from: the settings of its fullest method, and its seeds."""
     names = list(config.experiments.get(experiment, {}).get("methods", []))
     found = [s for m in names if (s := settings(config, experiment, m))]
     if not found:
-        return [("Protocol", "This experiment is not in the config; its rows come from the table alone.")]
-    s = max(found, key=lambda f: len(f.terms))
-    counts = sorted({len(seeds_of(config, experiment, m)) for m in names})
-    seeds = " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
-    labels = {0: "no labels", "all": "the label of every training image"}.get(s.labels, f"{s.labels} labelled images")
-    latents = ", ".join(f"{n}: {v.dim}-D {v.prior.replace('_', ' ')} prior" for n, v in s.latents.items())
-    optimizer = s.optimizers.get("reconstruction")
-    how = f"{optimizer.name} at {optimizer.lr:g}" if optimizer else "the default optimizer"
-    normalised = "" if s.normalisation == "none" else f", normalised {s.normalisation.replace('_', ' ')}"
-    plural = "s" if seeds != "1" else ""
-    evaluations = ", ".join(s.evaluations) or "nothing"
-    return [
-        ("Data", f"{said(s.dataset)}{normalised}, {labels}."),
-        (
-            "Seeds",
-            f"{seeds} seed{plural} of each of {len(names)} methods. A seed has the same initial weights, batches and "
-            "labelled images under every method, so differences are paired.",
-        ),
-        (
-            "Model",
-            f"{s.depth} hidden layers of {s.width} in encoder and decoder. Latents: {latents}. "
-            f"The decoder reads {' and '.join(s.decoder)}.",
-        ),
-        ("Training", f"{s.epochs} epochs, batches of {s.batch_size}, {how}. Terms: {', '.join(s.terms)}."),
-        ("Measured", f"{evaluations}, on the test split after the last epoch. No choice has seen that split."),
-    ]
+        return {}
+    s, counts = max(found, key=lambda f: len(f.terms)), {len(seeds_of(config, experiment, m)) for m in names}
+    seeds = " to ".join(dict.fromkeys((str(min(counts)), str(max(counts)))))
+    return {"settings": s, "data": said(s.dataset), "methods": len(names), "seeds": seeds}
 
 
 def cell(config: Config, rows: pd.DataFrame, experiment: str, method: str, path: str) -> dict:
@@ -82,7 +60,7 @@ def cell(config: Config, rows: pd.DataFrame, experiment: str, method: str, path:
     seeds, facts = explain.seed_table(runs), explain.fact_table(runs)
     seeds.name, facts.name = f"seeds-{method}", f"facts-{method}"
     found = {"method": method, "known": method in config.methods, "title": short(config, method)}
-    found |= {"seeds": seeds, "facts": facts, "versions": explain.first(runs, "versions")}
+    found |= {"seeds": seeds, "facts": facts, "versions": next(iter(runs["versions"].dropna()), "")}
     found["state"] = f"{(runs['status'] == 'ok').sum()} of {len(runs)} seeds finished"
     found["settings"] = explain.hyperparameters(config, experiment, method)
     return found | {"commands": explain.commands(path, runs, experiment, method)}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench import ROOT
 from bench.config import reading
 from bench.config.reading import ConfigError
-from bench.config.schema import ROOT, Config, unknown
+from bench.config.schema import Config, unknown
 from bench.records.freshness import read
 from bench.tables.formats import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.tables.metric_names import metric as describe
@@ -21,11 +22,11 @@ FACTS = {
 OTHER = ("reason", "epoch", "versions", "current")
 
 
-def config_path(path: str | Path, config: Config, root: Path | None = None) -> str:
+def config_path(path: str | Path, config: Config) -> str:
     """The config file to name in a command: the readable one of that name if it says the same, else `path`."""
     name = f"config/{config.name}.yaml"
     try:
-        if reading.load((root or ROOT) / name) == config:
+        if reading.load(ROOT / name) == config:
             return name
     except (ConfigError, OSError):
         pass
@@ -36,7 +37,7 @@ def runs_of(rows: pd.DataFrame, experiment: str, method: str) -> pd.DataFrame:
     """One row for each seed of a cell: its facts, then its metrics."""
     own = rows[(rows["experiment"] == experiment) & (rows["method"] == method)]
     runs = own.drop_duplicates(RUN).set_index("seed")
-    facts = runs[[c for c in (*FACTS, *OTHER) if c in runs]]
+    facts = runs[[*FACTS, *OTHER]]
     values = own.dropna(subset="metric").pivot(index="seed", columns="metric", values="value")
     return facts.join(values[sorted(values.columns, key=order)]).sort_index()
 
@@ -47,37 +48,22 @@ def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> lis
     The present code brings the seeds whose evidence says that they are of it; of the others it trains new ones.
     """
     own = runs[runs["run"].astype(str).str.contains("-")]
-    now = own[own["current"].astype(bool)] if "current" in own else own
-    lines = []
-    for (device, threads), group in now.groupby([_known(now, "device"), _known(now, "threads")], sort=False):
+    now, options, lines = own[own["current"].astype(bool)], ["device", "threads"], []
+    for known, group in now.groupby(options, sort=False, dropna=False):
         which = f"{experiment}/{method}" if len(group) == len(runs) else " ".join(group["run"])
-        how = "".join(f" --{k} {v}" for k, v in (("device", device), ("threads", threads)) if v)
+        how = "".join(f" --{k} {fact(k, v)}" for k, v in zip(options, known, strict=True) if pd.notna(v))
         lines += [f"latentbench {verb} {path} {which} --force{how}" for verb in ("train", "evaluate")]
     old = own.drop(now.index)
     for seed, run in old.iterrows():
-        commit = f"commit {fact('commit', run['commit'])}" if pd.notna(run.get("commit")) else "a commit not recorded"
-        dirty = " with uncommitted changes" if run.get("dirty") in (True, "True") else ""
+        commit = f"commit {fact('commit', run['commit'])}" if pd.notna(run["commit"]) else "a commit not recorded"
+        dirty = " with uncommitted changes" if run["dirty"] in (True, "True") else ""
         lines.append(f"# seed {seed}: no command of this checkout brings it; its code is of {commit}{dirty}")
     if len(old):
-        cells = (
-            [f"{experiment}/{method}"]
-            if len(old) == len(runs)
-            else [f"{experiment}/{method}/seed{s}" for s in old.index]
-        )
+        which = [f"{experiment}/{method}{'' if len(old) == len(runs) else f'/seed{seed}'}" for seed in old.index]
+        which = " ".join(dict.fromkeys(which))
         lines.append("# by the present code, whose numbers may be others:")
-        lines += [f"latentbench {verb} {path} {' '.join(cells)}" for verb in ("train", "evaluate")]
+        lines += [f"latentbench {verb} {path} {which}" for verb in ("train", "evaluate")]
     return lines
-
-
-def _known(runs: pd.DataFrame, name: str) -> pd.Series:
-    found = runs[name] if name in runs else pd.Series(None, index=runs.index, dtype=object)
-    return found.map(lambda v: fact(name, v) if pd.notna(v) else "")
-
-
-def first(runs: pd.DataFrame, name: str) -> str:
-    """The fact of the first run that has it; empty if none does."""
-    found = [fact(name, v) for v in runs.get(name, []) if pd.notna(v)]
-    return found[0] if found else ""
 
 
 def fact(name: str, value: object) -> str:
@@ -107,7 +93,7 @@ def seed_table(runs: pd.DataFrame) -> Table:
 
 def fact_table(runs: pd.DataFrame) -> Table:
     """Where the numbers of a cell come from, a column for each seed."""
-    rows = [[FACTS[f], *(fact(f, value) for value in runs[f])] for f in runs.columns if f in FACTS]
+    rows = [[FACTS[f], *(fact(f, value) for value in runs[f])] for f in FACTS]
     return table("facts", "Where they come from.", ["", *(f"seed {s}" for s in runs.index)], rows)
 
 
@@ -146,7 +132,7 @@ def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, meth
             "",
             to_markdown(seed_table(runs)),
             to_markdown(fact_table(runs)),
-            f"Versions: {first(runs, 'versions')}",
+            f"Versions: {next(iter(runs['versions'].dropna()), '')}",
             "",
             "Settings that differ from the defaults:",
             "",

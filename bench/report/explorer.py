@@ -58,22 +58,17 @@ def data(config: Config, table: pd.DataFrame, path: str, profiles: dict[str, lis
         own = numbers[numbers["experiment"] == experiment]
         if own.empty:
             continue
-        ordered = methods(config, own, experiment)
-        measures = {}
+        ordered, measures = methods(config, own, experiment), {}
+        own = own.assign(at=own["method"].map(ordered.index))
         for name in sorted(own["metric"].unique(), key=order):
             m, rows = describe(name), own[own["metric"] == name]
-            if m.group == "floor":
-                continue
-            values = [
-                [ordered.index(r.method), int(r.seed), float(f"{r.value:.6g}")]
-                for r in rows[["method", "seed", "value"]].itertuples()
-            ]
-            measures[name] = {"label": m.label, "unit": m.unit, "higher": m.higher_is_better, "digits": m.digits,
-                              "values": values}  # fmt: skip
-        runs = own.drop_duplicates(["method", "seed"])
+            values = [[r.at, int(r.seed), float(f"{r.value:.6g}")] for r in rows.itertuples()]
+            if m.group != "floor":
+                measures[name] = {"label": m.label, "unit": m.unit, "higher": m.higher_is_better, "digits": m.digits,
+                                  "values": values}  # fmt: skip
         of_runs = {
-            f"{ordered.index(r.method)} {int(r.seed)}": [r.run, None if pd.isna(r.seconds) else round(r.seconds, 1)]
-            for r in runs[["method", "seed", "run", "seconds"]].itertuples()
+            f"{r.at} {int(r.seed)}": [r.run, None if pd.isna(r.seconds) else round(r.seconds, 1)]
+            for r in own.drop_duplicates(["method", "seed"]).itertuples()
         }
         found["experiments"][experiment] = {
             "title": title(config, experiment, "experiments"),

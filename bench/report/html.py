@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from bench.tables.answers import Measure, Row, Verdict, in_cell
 from bench.tables.formats import Entry, number
@@ -29,7 +28,7 @@ def environment() -> Environment:
     found.filters |= {
         "minus": minus, "link": link, "method_of": method_of, "slug": slug, "in_families": in_families, "told": told,
     }  # fmt: skip
-    found.globals |= {"reference": reference, "in_cell": in_cell}
+    found.globals["in_cell"] = in_cell
     return found
 
 
@@ -73,10 +72,3 @@ def told(verdict: Verdict, measure: Measure, row: Row) -> str:
     seeds = f"{verdict.seeds} seed{'s' if verdict.seeds != 1 else ''}"
     mean = number(verdict.mean, describe(measure.metric).digits)
     return f"{row.short}, {measure.label}: {mean} {measure.unit} ({seeds}); {verdict.word}"
-
-
-def reference(r: dict[str, str]) -> Markup:
-    """A cited work as a line."""
-    where = Markup(" {}.").format(r["where"]) if r["where"] else ""
-    at = Markup(' <a href="{0}">{0}</a>').format(r["link"]) if re.match(r"https?://", r["link"]) else ""
-    return Markup("{} ({}). {}.{}{}").format(r["who"], r["year"], r["title"], where, at)

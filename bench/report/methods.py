@@ -1,12 +1,15 @@
 """What the page of a method says: its docstring, settings, numbers everywhere, failures."""
 
+from collections import Counter
+
 import pandas as pd
 
+from bench.config import plugins
 from bench.config.schema import Config, Settings
-from bench.report.declarations import Unreadable, declaration
 from bench.report.formulas import to_html
 from bench.tables.answers import headline
-from bench.tables.formats import Entry, Table, spread, table
+from bench.tables.experiment_tables import cell
+from bench.tables.formats import Entry, Table, table
 from bench.tables.metric_names import metric as describe
 from bench.tables.tidy_table import RUN, experiments, failure, family, methods, scores, settings, short, title
 
@@ -36,19 +39,19 @@ def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlin
     regularizer = next(iter(used.values())).regularizer
     defaults, said = {}, {"unreadable": "", "doc": "", "cites": []}
     try:
-        declared = declaration(regularizer)
-        defaults, said = declared.defaults, said | {"doc": to_html(declared.doc), "cites": list(declared.cites)}
-    except Unreadable as error:
+        own = plugins.declared("regularizers", regularizer)
+        defaults, said = own.defaults, said | {"doc": to_html(own.doc), "cites": own.attributes.get("cites", ())}
+    except LookupError as error:
         said["unreadable"] = str(error)
     names = {"title": title(config, method), "short": short(config, method), "family": family(config, method)}
     tables = {"settings": _settings(defaults, used, method), "numbers": _numbers(config, cells, known, method)}
     return {"regularizer": regularizer, "failures": _failures(rows, method)} | said | names | tables
 
 
-def _settings(defaults: dict[str, str], used: dict[str, Settings], method: str) -> Table:
+def _settings(defaults: dict[str, object], used: dict[str, Settings], method: str) -> Table:
     given = dict.fromkeys(k for s in used.values() for k in s.hyperparameters if k not in defaults)
     found = [
-        [k, _values({e: s.hyperparameters.get(k, v) for e, s in used.items()}), v if v is not None else ""]
+        [k, _values({e: s.hyperparameters.get(k, v) for e, s in used.items()}), str(v) if k in defaults else ""]
         for k, v in {**defaults, **given}.items()
     ]
     own = {"weight λ": ("weight", 1.0), "encoder": ("encoder", "deterministic"), "schedule": ("schedule", "joint")}
@@ -76,13 +79,11 @@ def _numbers(config: Config, cells: pd.DataFrame, known: Headlines, method: str)
         means = means.filter(list(config.methods))
         places = means.rank(ascending=not m.higher_is_better, method="min")
         place = int(places[method]) if method in means else None
-        where = f"#cell-{experiment}-{method}"
-        text = spread(c["mean"], c["sd_over_seeds"], m.digits) if c["seeds_finished"] else "–"
         found.append(
             [
                 Entry(title(config, experiment, "experiments"), href=f"#{experiment}"),
                 f"{m.label}{f' ({m.unit})' if m.unit else ''}",
-                Entry(text, value=c["mean"] if c["seeds_finished"] else None, href=where),
+                cell(c)._replace(bold=False, level=False),
                 Entry(f"{place} of {len(means)}", value=place) if place else Entry("–"),
                 f"{c['seeds_finished']} of {c['seeds']}",
             ]
@@ -96,6 +97,6 @@ def _failures(rows: pd.DataFrame, method: str) -> str:
     failed = runs[runs["status"] != "ok"]
     if failed.empty:
         return f"Failures: none of {len(runs)} runs."
-    reasons = failed.assign(why=[failure(r) for _, r in failed.iterrows()]).groupby("why", sort=False).size()
+    reasons = Counter(map(failure, failed.to_dict("records")))
     said = "; ".join(f"{n} × {why}" for why, n in reasons.items())
     return f"Failures: {len(failed)} of {len(runs)} runs. {said}."

@@ -37,7 +37,7 @@ def measures(cells: pd.DataFrame) -> Table:
 def provenance(rows: pd.DataFrame) -> Table:
     """What the runs were made with and on: a row for each combination."""
     runs = rows.drop_duplicates(RUN)
-    columns = [c for c in ("commit", "dirty", "data", "device", "machine", "threads", "versions") if c in runs]
+    columns = ["commit", "dirty", "data", "device", "machine", "threads", "versions"]
     done, found = runs[runs["status"] == "ok"], []
     for key, group in done.groupby(columns, dropna=False, sort=False):
         facts = [explain.fact(c, v) for c, v in zip(columns, key, strict=True)]

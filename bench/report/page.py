@@ -22,7 +22,7 @@ from bench.records.freshness import read
 from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
 from bench.report import overall_tables as overall
 from bench.tables import answers, experiment_tables, files, tuning
-from bench.tables.formats import Entry, Table, spread, table
+from bench.tables.formats import Entry, Table, table
 from bench.tables.metric_names import metric as describe
 from bench.tables.paper_tables import PAPER
 from bench.tables.published import against_published
@@ -131,11 +131,8 @@ class Page:
             "metrics": self.source.as_posix(),
             "config_path": self.path,
         }
-
-        def made() -> str:
-            return self.templates.get_template(f"{template}.html.j2").render(shared | content())
-
-        text = self.attempt(file, made)
+        whole = self.templates.get_template(f"{template}.html.j2")
+        text = self.attempt(file, lambda: whole.render(shared | content()))
         if text is None:
             why = self.left_out[-1]
             text = self.templates.get_template("left_out.html.j2").render(shared | {"why": why})
@@ -182,9 +179,7 @@ class Page:
 
     def _mean(self, experiment: str, metric: str, method: str) -> Entry:
         of = self.cells[(self.cells["experiment"] == experiment) & (self.cells["method"] == method)]
-        cell = of[of["metric"] == metric].iloc[0]
-        text = spread(cell["mean"], cell["sd_over_seeds"], describe(metric).digits)
-        return Entry(text, value=float(cell["mean"]), href=f"#cell-{experiment}-{method}")
+        return experiment_tables.cell(of[of["metric"] == metric].iloc[0])._replace(bold=False, level=False)
 
     def paper(self) -> dict[str, Any]:
         """The paper's tables, with published values, their sources and verdicts."""

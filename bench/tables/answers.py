@@ -80,8 +80,7 @@ def headline(cells: pd.DataFrame, experiment: str) -> str | None:
 
 def values_of(config: Config, table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
     """A metric's values, a row for each seed and a column for each method; of "step_cost", the ratios of costs."""
-    find = step_cost if metric == "step_cost" else lambda _, *rest: scores(*rest, metric)
-    return find(config, table, experiment)
+    return step_cost(config, table, experiment) if metric == "step_cost" else scores(table, experiment, metric)
 
 
 def shown_measures(experiment: str) -> list[str]:
@@ -213,10 +212,11 @@ def in_cell(c: Verdict, m: Measure) -> tuple[str, str]:
     return said(c.difference), f"{said(c.low)} to {said(c.high)}" if math.isfinite(c.low) else ""
 
 
+WIDTH = 100  # of the terminal
 MARKS = {"better": "+", "worse": "-", "level": "=", "undecided": "?"}
 
 
-def text(found: Picture, width: int = 100) -> str:
+def text(found: Picture) -> str:
     """The picture for a terminal: four measures, those that count first."""
     chosen = sorted(sorted(range(len(found.measures)), key=lambda i: not found.measures[i].counts)[:4])
     rows = [row for row in found.rows if any(row.cells[i] for i in chosen)]
@@ -240,6 +240,6 @@ def text(found: Picture, width: int = 100) -> str:
         f"Difference to {found.reference} (in brackets its own value), 95 % interval; positive is better: "
         f"+ better, - worse, = level, ? undecided{note}."
     )
-    said = "\n".join(fill(sentence, width) for sentence in (found.question, found.answer, found.caveat))
+    said = "\n".join(fill(sentence, WIDTH) for sentence in (found.question, found.answer, found.caveat))
     drawn = tabulate(body, head, "plain", colalign=align, disable_numparse=True) if body else ""
-    return "\n\n".join([said, drawn, fill(legend, width)])
+    return "\n\n".join([said, drawn, fill(legend, WIDTH)])

@@ -149,24 +149,28 @@ def _table(config: Config, own: pd.DataFrame, experiment: str, name: str, metric
     content = Table(name, text, ["Method", "Seeds", *map(heading, metrics)])
     all_old = _all_old(own)
     for method, group in own[own["metric"].isin(metrics)].groupby("method", sort=False):
-        by_metric = group.set_index("metric")
+        by_metric = group.set_index("metric", drop=False)
         finished, asked, old = (int(group[c].max()) for c in ("seeds_finished", "seeds", "older"))
         where = f"#{anchor(experiment, method)}"
         mark = content.note(f"{old} of these runs from an earlier version of the code") if old and not all_old else ""
         seeds = str(asked) if finished == asked else f"{finished} of {asked}"
         row = [Entry(short(config, method), href=where), Entry(seeds, value=finished, mark=mark)]
         for metric in metrics:
-            c, digits = by_metric.loc[metric], describe(metric).digits
-            mark = content.note(c["note"]) if c["note"] else ""
-            if not c["seeds_finished"]:
-                row.append(Entry(DASH, mark=mark, href=where) if mark else Entry(""))
-                continue
+            c = by_metric.loc[metric]
             se = c["standard_error_over_images"]
-            detail = number(se, digits) if pd.notna(se) else ""
-            text = spread(c["mean"], c["sd_over_seeds"], digits)
-            row.append(Entry(text, detail, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"])))
+            row.append(cell(c, content, number(se, describe(metric).digits) if pd.notna(se) else ""))
         content.rows.append(row)
     return content
+
+
+def cell(c: pd.Series, content: Table | None = None, detail: str = "") -> Entry:
+    """A row of the summary as a cell, which leads to its runs: mean ± sd, or a dash; its note goes to `content`."""
+    mark = content.note(c["note"]) if content and c["note"] else ""
+    where = f"#{anchor(c['experiment'], c['method'])}"
+    if not c["seeds_finished"]:
+        return Entry(DASH, mark=mark, href=where) if mark or content is None else Entry("")
+    text = spread(c["mean"], c["sd_over_seeds"], describe(c["metric"]).digits)
+    return Entry(text, detail, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"]))
 
 
 def _all_old(own: pd.DataFrame) -> bool:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from bench.config.schema import Config
-from bench.tables.formats import DASH, Entry, Table, anchor, spread
+from bench.tables.experiment_tables import cell
+from bench.tables.formats import Entry, Table
 from bench.tables.metric_names import initial
-from bench.tables.metric_names import metric as describe
 from bench.tables.published import UNREAD, published
 from bench.tables.tidy_table import FAMILIES, family, settings, short
 
@@ -132,10 +132,4 @@ def _ours(table: Table, own: pd.DataFrame, experiment: str, method: str, metric:
     if found.empty:
         return Entry("")
     c = found.iloc[0]
-    mark = table.note(c["note"]) if c["note"] else ""
-    if not c["seeds_finished"]:
-        return Entry(DASH, mark=mark, href=f"#{anchor(experiment, method)}")
-    seeds = f"{c['seeds_finished']}" + (f" of {c['seeds']}" if c["seeds"] > c["seeds_finished"] else "")
-    text = spread(c["mean"], c["sd_over_seeds"], describe(metric).digits)
-    where = f"#{anchor(experiment, method)}"
-    return Entry(text, seeds, float(c["mean"]), bool(c["best"]), mark, where, bool(c["level"]))
+    return cell(c, table, f"{c['seeds_finished']}" + (f" of {c['seeds']}" if c["seeds"] > c["seeds_finished"] else ""))

@@ -40,20 +40,18 @@ def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
     which seeds failed.
     """
     rows = []
-    for _, p in published().iterrows():
-        if not p["method"]:
-            continue
-        cell, m = _counterpart(config, cells, p), describe(p["our_metric"])
-        ours = BLANK if cell is None else dict(cell[list(BLANK)])
-        ran = ours["seeds_finished"] > 0
-        if not ran:
+    for _, p in published()[published()["method"] != ""].iterrows():
+        own = cells[(cells["method"] == p["method"]) & (cells["metric"] == p["our_metric"])]
+        own = own[[_is_of(config, experiment, p) for experiment in own["experiment"]]]
+        ours = BLANK if own.empty else own.iloc[0][list(BLANK)].to_dict()
+        if not ours["seeds_finished"]:
             said = "not run"
         elif p["provenance"] == UNREAD:
             said = "source not read"
         elif config.preset != "paper":
             said = "protocol differs"
         else:
-            interval = (ours["low"], ours["high"]) if math.isfinite(ours["low"]) else None
+            m, interval = describe(p["our_metric"]), (ours["low"], ours["high"]) if math.isfinite(ours["low"]) else None
             said = verdict(interval, float(p["value"]), p["plusminus"], m.margin, m.higher_is_better is not False)
         known = {"metric": p["our_metric"], "published": float(p["value"]), "published_pm": p["plusminus"]}
         rows.append({**p[KEPT], **known, **ours, "verdict": said})
@@ -62,20 +60,12 @@ def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
 
 def published_of(config: Config, experiment: str, metric: str, method: str) -> float | None:
     """The value printed for a method in a cell of ours, from a source that was read; None if there is none."""
-    for _, p in published().iterrows():
-        same = p["method"] == method and p["our_metric"] == metric and p["provenance"] != UNREAD
-        if same and fnmatchcase(experiment, p["experiment"]) and _same_data(config, experiment, method, p):
-            return float(p["value"])
-    return None
+    known = published()
+    known = known[(known["method"] == method) & (known["our_metric"] == metric) & (known["provenance"] != UNREAD)]
+    return next((float(p["value"]) for _, p in known.iterrows() if _is_of(config, experiment, p)), None)
 
 
-def _counterpart(config: Config, cells: pd.DataFrame, p: pd.Series) -> pd.Series | None:
-    for _, cell in cells[(cells["method"] == p["method"]) & (cells["metric"] == p["our_metric"])].iterrows():
-        if fnmatchcase(cell["experiment"], p["experiment"]) and _same_data(config, cell["experiment"], p["method"], p):
-            return cell
-    return None
-
-
-def _same_data(config: Config, experiment: str, method: str, p: pd.Series) -> bool:
-    s = settings(config, experiment, method)
+def _is_of(config: Config, experiment: str, p: pd.Series) -> bool:
+    """Whether a published number is of an experiment: by its name, data set and number of labels."""
+    s = settings(config, experiment, p["method"]) if fnmatchcase(experiment, p["experiment"]) else None
     return s is not None and s.dataset == p["dataset"] and p["labels"] in ("", str(s.labels))

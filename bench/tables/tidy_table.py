@@ -2,18 +2,20 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.schema import Config, Settings
+from bench.config.values import Family
 from bench.records import result_set
 from bench.tables.metric_names import initial
 
 RUN = ["experiment", "method", "seed"]
 MACHINE = ["device", "machine", "threads"]
-FAMILIES = ("adversarial", "closed form", "sampled", "KL", "control", "other")
+FAMILIES = (*get_args(Family), "other")
 TYPES = {"seed": int, "value": float, "standard_error": float, "n": float, "epoch": float, "seconds": float,
          "peak_memory_mb": float, "current": bool}  # fmt: skip
 
@@ -65,10 +67,7 @@ def settings(config: Config, experiment: str, method: str) -> Settings | None:
     """The settings of a cell; None for a row that the config does not have."""
     if method not in config.experiments.get(experiment, {}).get("methods", []):
         return None
-    try:
-        return reading.settings(config, experiment, method)
-    except ConfigError:
-        return None
+    return reading.settings(config, experiment, method)
 
 
 def methods(config: Config, table: pd.DataFrame, experiment: str) -> list[str]:
@@ -86,7 +85,7 @@ def experiments(config: Config, table: pd.DataFrame) -> list[str]:
 
 def older(rows: pd.DataFrame) -> int:
     """How many runs have a number of older code."""
-    return len(rows[~rows["current"].astype(bool)].drop_duplicates(RUN)) if "current" in rows else 0
+    return len(rows[~rows["current"].astype(bool)].drop_duplicates(RUN))
 
 
 def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
@@ -98,11 +97,8 @@ def scores(table: pd.DataFrame, experiment: str, metric: str) -> pd.DataFrame:
 def timed(table: pd.DataFrame, experiment: str) -> pd.DataFrame:
     """The finished runs whose times compare, a row each: those on the machine that most of the experiment's ran on."""
     runs = _finished(table, experiment)
-    known = [c for c in MACHINE if c in runs]
-    if runs.empty or not known:
-        return runs
-    machine = runs.groupby(known, dropna=False, sort=False).ngroup()
-    return runs[machine == machine.mode().iloc[0]]
+    machine = runs.groupby(MACHINE, dropna=False, sort=False).ngroup()
+    return runs[machine.isin(machine.mode()[:1])]
 
 
 def elsewhere(table: pd.DataFrame, experiment: str) -> str:

@@ -52,25 +52,14 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
         experiment = TUNING if number_ else config.tuning.experiment
         own = rows[(rows["experiment"] == experiment) & (rows["method"] == name) & rows["seed"].isin(wanted)]
         runs = own.drop_duplicates(RUN)
-        validation = own.loc[own["metric"] == metric, "value"].to_numpy(float)
-        test = own.loc[own["metric"] == tested(config), "value"].to_numpy(float)
-        failed = runs[runs["status"] != "ok"]
+        validation, test = (own.loc[own["metric"] == m, "value"] for m in (metric, tested(config)))
+        failed = runs[runs["status"] != "ok"].to_dict("records")
         found.append(
-            {
-                "method": method,
-                "trial": said,
-                "settings": settings,
-                "seeds_finished": len(validation),
-                "seeds": len(wanted),
-                "validation": validation.mean() if len(validation) else math.nan,
-                "sd_over_seeds": validation.std(ddof=1) if len(validation) > 1 else math.nan,
-                "test": test.mean() if len(test) else math.nan,
-                "test_sd_over_seeds": test.std(ddof=1) if len(test) > 1 else math.nan,
-                "seconds": runs["seconds"].sum(),
-                "chosen": False,
-                "note": "; ".join(dict.fromkeys(map(failure, failed.to_dict("records")))) if len(runs) else "not run",
-            }
-        )
+            {"method": method, "trial": said, "settings": settings, "seeds_finished": len(validation),
+             "seeds": len(wanted), "validation": validation.mean(), "sd_over_seeds": validation.std(),
+             "test": test.mean(), "test_sd_over_seeds": test.std(), "seconds": runs["seconds"].sum(), "chosen": False,
+             "note": "; ".join(dict.fromkeys(map(failure, failed))) if len(runs) else "not run"}
+        )  # fmt: skip
     frame = pd.DataFrame(found)
     whole = frame[frame["seeds_finished"] == frame["seeds"]]
     for _, group in whole.groupby("method", sort=False):

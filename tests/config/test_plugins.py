@@ -1,10 +1,12 @@
 """What a plug-in can be given is read from its own annotations, be it a file or of an installed package."""
 
+import inspect
 import sys
 
 import pytest
 import torch
 
+import regularizers
 from bench.config import plugins, registry, signatures
 from bench.config.reading import settings
 from bench.train.autoencoder import Autoencoder
@@ -85,7 +87,7 @@ square = outside:Square
 
 
 def forget():
-    for function in (registry.installed, plugins.names, plugins.signature, plugins._built):
+    for function in (registry.installed, plugins.names, plugins.declared, plugins._built):
         function.cache_clear()
 
 
@@ -126,12 +128,31 @@ def test_a_files_annotations_and_what_it_inherits_are_read_without_importing_it(
     forget()
 
 
-def test_a_file_that_cannot_be_parsed_is_a_failure_of_its_runs_and_no_mistake_in_the_config(tmp_path, monkeypatch):
-    (tmp_path / "own.py").write_text("def forward(:\n")
+@pytest.mark.parametrize("text", ["def forward(:\n", "x = 1\n", "\0"], ids=["syntax", "no class", "no text"])
+def test_a_broken_file_is_named_and_a_failure_of_its_runs_and_no_mistake_in_the_config(tmp_path, monkeypatch, text):
+    (tmp_path / "own.py").write_text(text)
     monkeypatch.setattr(plugins, "FOLDER", tmp_path)
     forget()
     assert plugins.wrong("regularizers", "own", {"anything": 1}) == []
+    with pytest.raises(LookupError, match=r"^own\.py: ") as caught:
+        plugins.declared("regularizers", "own")
+    assert "\n" not in str(caught.value)
     forget()
+
+
+@pytest.mark.parametrize("name", regularizers.names())
+def test_the_source_says_what_the_class_says(name):
+    declared, cls = plugins.declared("regularizers", name), regularizers.load(name)
+    assert declared.doc == inspect.getdoc(cls)
+    assert declared.attributes.get("cites", ()) == cls.cites
+    parameters = inspect.signature(cls).parameters
+    assert list(declared.keywords)[1:] == list(parameters)[1:]
+    assert declared.defaults == {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+
+
+def test_a_plug_in_that_is_nowhere_is_named():
+    with pytest.raises(LookupError, match="nowhere"):
+        plugins.declared("regularizers", "nowhere")
 
 
 Z = "experiments.density.latents.z"

@@ -15,7 +15,7 @@ from bench.figures.codes import Codes
 from bench.figures.codes import load as load_codes
 from bench.tables import statistics
 from bench.tables.answers import picture
-from bench.tables.tidy_table import read_metrics
+from bench.tables.tidy_table import FAMILIES, family, read_metrics
 from tests.support import result_sets
 from tests.support.tidy import tidy
 
@@ -144,9 +144,9 @@ def test_any_title_can_be_drawn(tmp_path, title):
 
 def test_a_method_looks_as_its_family_does_everywhere(drawn):
     config = drawn[1]
-    assert len({style.look(config, m) for m in config.methods}) == 1  # none of them declares a family
-    assert len({own.color for own in style.LOOKS}) == len(style.LOOKS)
-    assert len({own.marker for own in style.LOOKS}) == len(style.LOOKS)  # also in grey
+    assert {family(config, m) for m in config.methods} == {"other"}  # none of them declares one
+    for looks in (style.COLORS, style.MARKERS):  # also in grey
+        assert len({*looks.values()}) == len(looks) == len(FAMILIES)
 
 
 def test_a_method_that_failed_does_not_flatten_the_others():
@@ -312,5 +312,5 @@ def test_the_page_and_the_file_have_the_same_colours():
         for fill, ink in (theme.verdicts[w] for w in ("better", "worse", "level", "undecided")):
             assert fill in text.replace("#fff;", "#ffffff;")
             assert ink in text.replace("#fff;", "#ffffff;")
-    for own in style.LOOKS:
-        assert own.color in text
+    for color in style.COLORS.values():
+        assert color in text

@@ -28,7 +28,7 @@ def test_more_codes_than_dense_matrices_fit_are_timed_without_them(monkeypatch):
     monkeypatch.setattr(mmd_module, "DENSE", 50)
     monkeypatch.setattr(mmd_module, "keops", autograd)
     for codes, dense in ((50, True), (51, False)):
-        rows = cell(codes, 2, 1, "energy", 1)
+        rows = cell("energy", 2, 1, codes, 1)
         assert {row["loss"]: row["ms"] > 0 for row in rows}.keys() >= {OWN, "geomloss energy, sampled"}
         assert any(row["loss"] == "torch dense, autograd" for row in rows) is dense
         assert [row["times ours"] for row in rows if row["loss"] == OWN] == [1.0]

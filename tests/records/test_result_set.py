@@ -107,7 +107,7 @@ def test_a_damaged_file_is_named(what, made, tmp_path):
         (list(result_set.tidy(path.parent)), result_set.history(path.parent), result_set.arrays(path.parent))
 
 
-def test_what_figures_show_is_small_and_a_damaged_file_of_codes_shows_nothing(tmp_path):
+def test_what_figures_show_is_small():
     rng = np.random.default_rng(0)
     stored = {
         "test_z": rng.normal(size=(10_000, 8)).astype(np.float32) * 1e6,
@@ -115,16 +115,25 @@ def test_what_figures_show_is_small_and_a_damaged_file_of_codes_shows_nothing(tm
         "samples": rng.integers(0, 255, (400, 64), dtype=np.uint8),
         "validation_z": np.zeros((5, 8)),
     }
-    np.savez_compressed(tmp_path / "codes.npz", **stored)
-    found = shown(tmp_path / "codes.npz")
+    found = shown(stored)
     assert {name: (a.shape, a.dtype.name) for name, a in found.items()} == {
         "test_z": ((2000, 8), "float16"), "test_classes": ((2000,), "uint8"), "samples": ((200, 64), "uint8"),
     }  # fmt: skip
     assert np.isfinite(found["test_z"]).all()
     chosen = np.linspace(0, 9999, 2000).astype(int)
     assert (found["test_classes"] == stored["test_classes"][chosen]).all()
-    (tmp_path / "codes.npz").write_bytes((tmp_path / "codes.npz").read_bytes()[:1000])
-    assert shown(tmp_path / "codes.npz") == {}
+
+
+def test_a_damaged_file_of_codes_or_epochs_leaves_what_was_packed_of_it(made, tmp_path):
+    there = clone(made, tmp_path)
+    before = content(tmp_path / "tiny")
+    shutil.copytree(made[1] / "runs", tmp_path / "tiny/runs")
+    for path in (tmp_path / "tiny/runs").rglob("codes.npz"):
+        path.write_bytes(path.read_bytes()[:1000])
+    for path in (tmp_path / "tiny/runs").rglob("history.csv"):
+        path.write_text("epoch,reconstruction\n1,many\n")
+    collect(there)
+    assert content(tmp_path / "tiny") == before
 
 
 # --- merge ------------------------------------------------------------------------------------------------

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from bench.config import plugins
 from bench.config.reading import ConfigError, load
 from bench.figures import scores as score_figures
-from bench.report import declarations, explorer, html, methods, page
+from bench.report import explorer, html, methods, page
 from bench.tables.answers import picture
 from bench.tables.tidy_table import read_metrics, scores
 from tests.support import result_sets
@@ -128,7 +129,7 @@ def test_a_method_says_what_its_plug_in_says_with_its_formula_typeset(made):
     text = pages(made[2])["methods/mmd.html"]
     assert '<math tabindex="0" xmlns="http://www.w3.org/1998/Math/MathML" display="block">' in text
     assert "Gretton et al. (2012)" in text
-    for name in declarations.declaration("mmd").defaults:
+    for name in plugins.declared("regularizers", "mmd").defaults:
         assert f">{name}</th>" in text or f">{name}</td>" in text, name
 
 
@@ -236,15 +237,14 @@ def test_the_explorer_has_every_number_of_every_seed(made):
 
 def test_a_plug_in_that_cannot_be_read_costs_its_own_section(made, tmp_path, no_figures, monkeypatch):
     path, metrics, *_ = made
-    real = declarations.declaration
+    real = plugins.declared
 
-    def broken_one(name):
+    def broken_one(kind, name):
         if name == "mmd":
-            raise declarations.Unreadable("mmd.py: SyntaxError: '(' was never closed")
-        return real(name)
+            raise LookupError("mmd.py: SyntaxError: '(' was never closed")
+        return real(kind, name)
 
-    for module in (methods, page.bibliography):
-        monkeypatch.setattr(module, "declaration", broken_one)
+    monkeypatch.setattr(plugins, "declared", broken_one)
     said = page.write(path, metrics, tmp_path / "report")
     found = pages(tmp_path / "report")
     assert "left out" not in said

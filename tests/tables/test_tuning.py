@@ -38,6 +38,7 @@ def measured(config, scores):
     for run in expand(config):
         value = scores.get((run.method, run.seed), (0.0, 0.0))
         base = {"experiment": run.experiment, "method": run.method, "seed": run.seed, "run": run.id, "seconds": 3600.0}
+        base |= {"device": "cpu", "machine": "A machine", "threads": 1}
         base |= {"status": "ok" if value else "diverged", "reason": None if value else "a loss", "epoch": 1}
         names = ("validation_log_likelihood", "log_likelihood")
         rows = [base | {"metric": m, "value": v} for m, v in zip(names, value, strict=True)] if value else [base]
