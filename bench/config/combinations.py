@@ -60,12 +60,8 @@ def _latents(s: Settings) -> Mistakes:
             yield "given: label needs head: continuous (found categorical)", given, head
         elif facts and not built.mistakes and built.components % facts.classes:
             have = f"{built.components} component{'s' * (built.components > 1)} of the prior {latent.prior}"
-            yield (
-                f"given: label shares out the components to {_classes(s)} (found {have})",
-                given,
-                (*at, "settings"),
-                prior,
-            )
+            said = f"given: label shares out the components to {_classes(s)} (found {have})"
+            yield said, given, (*at, "settings"), prior
 
 
 def _classes(s: Settings) -> str:
@@ -79,11 +75,8 @@ def _decoder(s: Settings) -> Mistakes:
     if LABEL in s.decoder and s.labels != "all":
         yield f"a decoder of the label needs labels: all (found {s.labels})", ("decoder",), ("labels",)
     if LABEL in s.decoder and facts and not facts.labelled:
-        yield (
-            f"a decoder of the label: not all training images of {name_of(s.dataset)} have one",
-            ("decoder",),
-            ("dataset",),
-        )
+        said = f"a decoder of the label: not all training images of {name_of(s.dataset)} have one"
+        yield said, ("decoder",), ("dataset",)
     parts = [s.latents[n].head if n in s.latents else n for n in s.decoder]
     if s.merge == "add" and (len(parts) != 2 or parts[0] not in ("categorical", LABEL) or parts[1] != "continuous"):
         wanted = "[a categorical latent or label, a continuous latent]"
@@ -91,14 +84,13 @@ def _decoder(s: Settings) -> Mistakes:
 
 
 def _terms(s: Settings) -> Mistakes:
-    y, facts, at = s.latents.get("y"), plugins.facts(s.dataset), ("terms",)
+    y, facts, at, head = s.latents.get("y"), plugins.facts(s.dataset), ("terms",), ("latents", "y", "head")
     if "classification" in s.terms:
         if not s.labels:
             yield "terms: classification needs labels (found labels: 0)", at, ("labels",)
         if y is None or y.head != "categorical":
             found = "none" if y is None else y.head
-            yield f"terms: classification needs a latent y with head: categorical (found {found})", at, (
-                "latents", "y", "head")  # fmt: skip
+            yield f"terms: classification needs a latent y with head: categorical (found {found})", at, head
         elif facts and y.dim != facts.classes:
             yield f"terms: classification needs {_classes(s)} in y (found dim: {y.dim})", ("latents", "y", "dim"), at
     if "separation" in s.terms and s.merge != "add":
@@ -179,15 +171,12 @@ def unread(s: Settings) -> dict[At, str]:
     alternates = len(terms) > 1 and ("classification" in terms or (regularized and bool(felt)))
     decodes = "reconstruction" in terms
     fitted = not plugin or "fit" in plugin.defines
-    by_label = LABEL in s.decoder or any(latent.given for latent in s.latents.values())
+    labelled = "classification" in terms or LABEL in s.decoder or any(latent.given for latent in s.latents.values())
     needs: dict[str, tuple[bool, str]] = {
         "noise_dim": (s.encoder == "universal", "encoder: universal"),
         "posterior_std": (s.encoder == "gaussian" and codes, "encoder: gaussian and a continuous latent"),
         "encoder": (codes or s.encoder == "universal", "a continuous latent"),
-        "labels": (
-            "classification" in terms or by_label,
-            "terms: classification, given: label or a decoder of the label",
-        ),
+        "labels": (labelled, "terms: classification, given: label or a decoder of the label"),
         "separation_margin": ("separation" in terms, "terms: separation"),
         "merge": (decodes or "separation" in terms, "terms: reconstruction"),
         "loss": (decodes, "terms: reconstruction"),
@@ -235,9 +224,8 @@ def _optimizers(s: Settings, idle: set[str], inner: bool) -> dict[At, str]:
     for name, optimizer in s.optimizers.items():
         stands_in = name == "reconstruction" and used - s.optimizers.keys()
         if name not in used and not stands_in:
-            found["optimizers", name] = (
-                f"has no effect: with schedule: {s.schedule} it is {', '.join(sorted(used))} that count"
-            )
+            which = f"it is {', '.join(sorted(used))} that count"
+            found["optimizers", name] = f"has no effect: with schedule: {s.schedule} {which}"
         for epoch in optimizer.decay:
             if isinstance(epoch, int) and epoch >= s.epochs:
                 found["optimizers", name, "decay", epoch] = f"is beyond the {s.epochs} epochs"

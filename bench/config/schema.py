@@ -147,12 +147,8 @@ def partial(model: type[BaseModel], **more: Any) -> type[BaseModel]:
 
 
 # What says how a cell is called and how often it is trained, and is no setting.
-SPOKEN = {
-    "title": (values.Text | None, None),
-    "short": (values.Text | None, None),
-    "family": (values.Family | None, None),
-    "seeds": (values.Seeds | None, None),
-}
+_SPOKEN = {"title": values.Text, "short": values.Text, "family": values.Family, "seeds": values.Seeds}
+SPOKEN = {key: (kind | None, None) for key, kind in _SPOKEN.items()}
 Method = partial(Settings, **SPOKEN)
 Experiment = partial(Settings, title=SPOKEN["title"], seeds=SPOKEN["seeds"], methods=(values.Methods, ...))
 InExperiment = partial(Settings, seeds=SPOKEN["seeds"])  # an experiment's own word on a method

@@ -45,10 +45,6 @@ def inputs(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> Codes:
     return {name: codes[name] for name in names}
 
 
-def _decode(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> Float[Tensor, "n pixels"]:
-    return dataset.to_pixels(autoencoder.decode(codes))
-
-
 def manifold(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[str, Tensor]:
     """Where the decoder reads two dimensions: a grid of SIDE x SIDE decoded points, from the top left.
 
@@ -104,6 +100,6 @@ def styles(autoencoder: Autoencoder, dataset: Dataset, codes: Codes) -> dict[str
     K = codes[name].shape[1]
     repeated = {n: codes[n][:STYLES].repeat_interleave(K, dim=0) for n in rest}
     classes = torch.eye(K, device=dataset.mean.device).repeat(STYLES, 1)
-    decoded = _decode(autoencoder, dataset, repeated | {name: classes}).view(STYLES, K, -1)
+    decoded = dataset.to_pixels(autoencoder.decode(repeated | {name: classes})).view(STYLES, K, -1)
     test = dataset.to_pixels(dataset.test.x[:STYLES])
     return {"relabelled": torch.cat([test[:, None], decoded], dim=1).flatten(0, 1)}

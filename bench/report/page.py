@@ -103,12 +103,8 @@ class Page:
             profiles = whole.profiles if whole else None
             data = self.attempt("the explorer's data", explorer.data, self.config, self.rows, self.path, profiles)
             whole_files.write(self.folder / "assets/data.js", data or "")
-            for name, content in (
-                ("index", self.index),
-                ("paper", self.paper),
-                ("how", self.how),
-                ("explore", lambda: {"together": whole and whole.table}),
-            ):
+            pages = {"index": self.index, "paper": self.paper, "how": self.how}
+            for name, content in (pages | {"explore": lambda: {"together": whole and whole.table}}).items():
                 self.render(f"{name}.html", name, name, content)
             for x in self.methods:
                 self.render(f"methods/{x['id']}.html", "method", f"method-{x['id']}", partial(self.method, x["id"]))
@@ -167,14 +163,8 @@ class Page:
             said = answers.verdict(self.rows, measure, values, best)
             row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", self._mean(experiment, metric, reference)]
             found.append([*row, short(self.config, best), self._mean(experiment, metric, best), said.word])
-        head = [
-            "Experiment",
-            "First measure",
-            against,
-            "Best other mean",
-            "its mean ± sd",
-            f"Verdict against {against}",
-        ]
+        head = ["Experiment", "First measure", against, "Best other mean", "its mean ± sd"]
+        head.append(f"Verdict against {against}")
         return table("overview", "The experiments, by their first measure.", head, found)
 
     def _mean(self, experiment: str, metric: str, method: str) -> Entry:
