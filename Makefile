@@ -60,13 +60,13 @@ test: .venv/ready
 test-faults: .venv/ready
 	python -m pytest -q -m faults
 
-# Changes the code in one place after the other: which changes does no test notice? Hours; ONLY names functions, such as
-# ONLY='bench.evaluate.parzen*'. All tests of the core run once before.
+# Changes the code in one place after the other: which changes does no test notice? ONLY names modules or lines of the
+# core (tests/mutants.py), SAMPLE how many changes of each module: `make mutants ONLY=evaluate/parzen SAMPLE=20`.
+SAMPLE ?= 20
 .PHONY: mutants
 mutants: .venv/ready
 	uv pip install --quiet --python .venv/bin/python --group mutants
-	mutmut run --max-children $(CORES) $(ONLY)
-	mutmut results
+	python tests/mutants.py --sample $(SAMPLE) $(ONLY)
 
 .PHONY: lint
 lint: .venv/ready
