@@ -45,6 +45,20 @@ def test_the_bracket_holds_the_truth(linear):
     assert -0.15 < bracket.gap < 1
 
 
+def test_chains_take_leaps_of_the_same_length_at_a_temperature_in_both_directions(monkeypatch):
+    found = []
+
+    def kept(self, x, z, lengths, betas):
+        found.append({beta: row.tolist() for beta, row in zip(betas[1:-1], lengths, strict=True)})
+        return torch.zeros(self.chains, len(x), dtype=torch.float64)
+
+    monkeypatch.setattr(Annealing, "anneal", kept)
+    Annealing(Model(lambda z: z, Gaussian(2), 0.3), temperatures=9).bracket(4)
+    forward, backward = found
+    assert forward == backward
+    assert len({tuple(row) for row in forward.values()}) == 8
+
+
 def test_the_bracket_of_hasty_annealing_is_wide():
     torch.manual_seed(1)
     W = torch.randn(12, 3)
@@ -60,6 +74,13 @@ def test_the_prior_and_its_gradient_are_those_of_its_distribution(prior):
     value, gradient = Model(lambda z: z, prior, 1.0).log_prior(z.detach())
     torch.testing.assert_close(value, expected.detach(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected.sum(), z)[0], rtol=1e-3, atol=1e-3)
+
+
+def test_the_likelihood_is_that_of_independent_normals_of_any_width():
+    model = Model(lambda z: z.repeat(1, 2), Gaussian(2), 0.4)
+    x, z = torch.randn(7, 4), torch.randn(7, 2)
+    expected = torch.distributions.Normal(z.repeat(1, 2), 0.4).log_prob(x).sum(1)
+    torch.testing.assert_close(model.log_likelihood(x, z), expected)
 
 
 def test_two_temperatures_are_plain_importance_sampling_from_the_prior():
@@ -82,6 +103,26 @@ def test_a_step_leaves_the_posterior_as_it_is():
     assert probability.mean() < 0.98
     assert s.z.mean() == pytest.approx(0.5, abs=0.03)
     assert s.z.var() == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_step_is_so_many_leaps_each_of_half_a_kick_a_drift_and_half_a_kick():
+    """The energy's gradient at temperature β is z − β (x − z) / σ²; what is accepted moves to where the leaps end."""
+    beta, x, z, e = 0.4, torch.full((50, 1), 2.0), torch.randn(50, 1), 0.8
+    annealing = Annealing(Model(lambda z: z, Gaussian(1), 0.7), leapfrog=3)
+    torch.manual_seed(5)
+    after, probability = annealing.step(x, annealing.model.state(x, z), beta, torch.full((50,), e))
+    torch.manual_seed(5)
+    p = start = torch.randn(50, 1)
+    end = z
+    for _ in range(3):
+        p = p + e / 2 * (beta * (x - end) / 0.7**2 - end)
+        end = end + e * p
+        p = p + e / 2 * (beta * (x - end) / 0.7**2 - end)
+    energy = [(q**2 + y**2 + beta * (x - y) ** 2 / 0.7**2).sum(1) / 2 for q, y in ((start, z), (p, end))]
+    torch.testing.assert_close(probability, (energy[0] - energy[1]).exp().clamp(max=1), rtol=1e-3, atol=1e-5)
+    moved = after.z[:, 0] != z[:, 0]
+    assert 0 < moved.sum() < 50
+    torch.testing.assert_close(after.z[moved], end[moved])
 
 
 def test_the_length_of_a_leap_is_tuned_to_the_acceptance():

@@ -105,5 +105,7 @@ def test_what_cannot_be_probed():
     assert c.neighbour_probe((codes, labels), (codes, labels), neighbours=50) == 0
     with pytest.raises(ValueError, match="finite"):
         c.linear_probe((codes * torch.nan, labels), (codes, labels))
+    with pytest.raises(ValueError, match="finite"):
+        c.neighbour_probe((codes, labels), (codes * torch.nan, labels))
     with pytest.raises(ValueError, match="at least one"):
         c.confident_naming(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long))

@@ -9,8 +9,9 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from bench.config.runs import Run
 from bench.config.schema import Settings
+from bench.config.streams import stream
 from bench.data import datasets
-from bench.evaluate import likelihood, measure_baselines, measure_runs, protocols
+from bench.evaluate import ais, likelihood, measure_baselines, measure_runs, protocols
 from bench.evaluate.measurement import Measurement
 from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
@@ -141,10 +142,16 @@ def test_two_continuous_codes_have_numbers_of_their_own(tmp_path):
 
 
 def test_the_bandwidth_of_many_samples_is_chosen_on_a_thousand_validation_images(monkeypatch):
-    seen, streamed = [], likelihood.streamed
-    monkeypatch.setattr(likelihood, "streamed", lambda x, *rest: (seen.append(x), streamed(x, *rest))[1])
+    seen, sigmas, streamed = [], [], likelihood.streamed
+    kept = lambda x, source, n, grid: (seen.append(x), sigmas.append(grid), streamed(x, source, n, grid))[-1]  # noqa: E731
+    monkeypatch.setattr(likelihood, "streamed", kept)
     validation, test = torch.rand(1500, 3), torch.rand(50, 3)
-    list(likelihood.parzen_measurements(validation, test, chunk_of, [10_000, 20_000]))
+    found = {m.metric: m for m in likelihood.parzen_measurements(validation, test, chunk_of, [10_000, 20_000])}
+    fine = found["sigma_fine"].value
+    assert (min(sigmas[0]), max(sigmas[0]), len(sigmas[0])) == pytest.approx((0.4 * fine, 1.1 * fine, 12))
+    assert sigmas[1] == [found["sigma_20000"].value]
+    assert all((m.split == "validation") == ("sigma" in m.metric or "validation" in m.metric) for m in found.values())
+    assert [found[m].n for m in ("log_likelihood", "log_likelihood_20000", "validation_log_likelihood")] == [50, 50, 1000]
     assert [len(x) for x in seen] == [1000, 50]
     assert torch.equal(seen[0], validation[:1000])
 
@@ -176,6 +183,29 @@ def test_annealing_sees_images_of_the_whole_test_set(tmp_path, monkeypatch):
         list(likelihood.by_annealing(model))
     chosen = torch.linspace(0, 299, 100).long()
     assert torch.equal(seen[0], model.dataset.test.x[chosen])
+
+
+@pytest.mark.parametrize("encoder", ["gaussian", "deterministic"])
+def test_annealing_is_that_of_the_decoder_with_the_stated_noise_chains_and_leaps(tmp_path, encoder):
+    model = trained(tmp_path, encoder=encoder, epochs=1)
+    effort = likelihood.Effort(images=3, temperatures=6, simulated=2, draws=4)
+    found = {m.metric: m for m in likelihood.by_annealing(model, effort)}
+    torch.manual_seed(stream(0, "ais"))
+    x = model.dataset.test.x[torch.tensor([0, 149, 299])]
+    of = ais.Model(lambda z: model.autoencoder.decode({"z": z}), model.autoencoder.priors["z"], 0.025**0.5)
+    annealing = ais.Annealing(of, 6, chains=4, leapfrog=5, steepness=5.0)
+    ll = annealing.log_likelihood(x)
+    expected = {"ais_log_likelihood": (ll.mean().item(), 3, "test"), "ais_gap": (annealing.bracket(2).gap, 2, "simulated")}
+    if encoder == "gaussian":
+        torch.manual_seed(stream(0, "encode"))
+        q = model.autoencoder.encode(x)["z"]
+        bound = of.importance_weighted(x, q.mean, q.variance, 4)
+        expected["importance_weighted_bound"] = bound.mean().item(), 3, "test"
+    assert {*found} == {*expected}
+    for name, (value, n, split) in expected.items():
+        assert (found[name].value, found[name].n, found[name].split) == (pytest.approx(value, rel=1e-4), n, split)
+    error = ll.std(correction=0).item() / 3**0.5
+    assert found["ais_log_likelihood"].standard_error == pytest.approx(error, rel=1e-4)
 
 
 def test_tuning_of_clusters_looks_at_validation_images(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.evaluate import prior_mismatch as r
-from regularizers import Gaussian, OneHot, Petals
+from regularizers import Gaussian, OneHot, Petals, Prior
 
 N = 600
 
@@ -101,7 +101,54 @@ def test_what_cannot_be_judged():
     with pytest.raises(ValueError, match="finite"):
         judge(torch.full((200, 2), math.nan), Gaussian(2))
     with pytest.raises(ValueError, match="100"):
-        judge(torch.randn(50, 2), Gaussian(2))
+        judge(torch.randn(99, 2), Gaussian(2))
+    assert judge(torch.randn(100, 2), Gaussian(2))
+
+
+@pytest.mark.parametrize("name", ["energy", "mmd"])
+def test_kernel_distances_are_the_unbiased_sums_over_pairs(name):
+    z, prior = 2 * torch.randn(6, 2) + 1, Gaussian(2, scale=3.0)
+    torch.manual_seed(4)
+    found = r.applicable(prior)[name](z, prior)
+    torch.manual_seed(4)
+    z, y = z / 3, prior.sample(12) / 3
+    k = {"energy": lambda d: -d, "mmd": lambda d: 4 / (4 + d**2)}[name]
+
+    def mean(a, b, apart):
+        pairs = [(i, j) for i in range(len(a)) for j in range(len(b)) if i != j or not apart]
+        return np.mean([k((a[i] - b[j]).norm().item()) for i, j in pairs])
+
+    assert found == pytest.approx(mean(z, z, True) - 2 * mean(z, y, False) + mean(y, y, True), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("sinkhorn", 1000), ("energy", 2000), ("mmd", 2000), ("two_sample_test", 2000), ("holes", 10000)]
+)
+def test_codes_beyond_a_referees_number_are_not_looked_at(name, most):
+    prior, found = Gaussian(2), []
+    for tail in (torch.zeros(1, 2)[:0], torch.full((1, 2), 1.0), torch.full((1, 2), 300.0)):
+        torch.manual_seed(0)
+        z = torch.cat([prior.sample(most), tail])
+        torch.manual_seed(1)
+        found.append(r.applicable(prior)[name](z, prior))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("prior", [Gaussian(2), Petals()], ids=["gaussian", "petals"])
+def test_referees_of_one_number_are_those_of_their_definition(prior):
+    z = prior.sample(150) + 0.3
+    cdf = prior.weights @ torch.distributions.Normal(
+        prior.means, prior.covariances.diagonal(dim1=1, dim2=2).sqrt()
+    ).cdf(z[:, None]).permute(2, 1, 0).double().transpose(0, 1).flatten(1).reshape(len(prior.weights), -1).to(z)
+    below = (z[:, None] >= z[None]).double().mean(1).T.flatten()
+    assert r.ks(z, prior) == pytest.approx(
+        max((cdf - below).abs().max().item(), (cdf - below + 1 / 150).abs().max().item()), abs=1e-5
+    )
+
+
+def test_two_components_have_an_occupancy():
+    two = Prior(torch.tensor([0.25, 0.75]), torch.tensor([[-5.0], [5.0]]), torch.ones(2, 1, 1))
+    assert r.applicable(two)["occupancy_error"](torch.tensor([[-5.0], [5.0]]), two) == pytest.approx(0.25)
 
 
 def test_kernel_distances_of_a_translation_are_known():

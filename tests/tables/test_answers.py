@@ -132,6 +132,19 @@ def test_of_several_references_the_best_is_each_measures(asked, config):
     assert found.answer.startswith("It depends on the task: MMD is better than the best adversary on 1M, and worse on")
 
 
+def test_the_best_reference_is_that_of_the_best_mean_however_many_its_seeds():
+    values = pd.DataFrame({"few": [5.0, np.nan, np.nan], "many": [3.0, 4.0, 4.0], "none": [np.nan] * 3})
+    assert answers.references(["few", "many", "none"], values, True) == "few"
+    assert answers.references(["few", "many", "none"], values, False) == "many"
+    assert answers.references("none", values, True) is None
+
+
+def test_a_method_of_trials_alone_is_no_row(asked):
+    config = config_of("ae", "aae", "mmd", likelihood={"methods": ["ae", "aae"]}, classes={})
+    config.experiments[answers.TUNING] = config.experiments.pop("classes")
+    assert answers.shown_methods(config) == ["k-means", "ae", "aae"]
+
+
 def test_the_cost_of_a_step_is_a_multiple_of_the_plain_autoencoders(asked, config):
     table = tidy({("likelihood", m, "reconstruction"): [1.0] * 4 for m in ("ae", "aae", "mmd")})
     table["seconds"] = table["method"].map({"ae": 10.0, "aae": 35.0, "mmd": 20.0}) + table["seed"] * 0.1
@@ -184,6 +197,11 @@ def test_each_method_is_held_against_the_reference_with_what_it_would_take(asked
     assert by_name["OWN"][3] == "undecided"
     assert int(by_name["OWN"][6].replace(",", "")) > 4
     assert "AAE" not in by_name
+    once = table[table["seed"] == 0]
+    [[*_, p, pairs, needed]] = [
+        r for r in against_reference(config, once, summary(config, once), "likelihood").rows if r[0].text == "MMD"
+    ]
+    assert (p.value, pairs.text, needed.value) == (None, "1", None)  # no spread, no test
 
 
 def test_the_words_name_what_is_there():

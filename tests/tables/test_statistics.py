@@ -41,7 +41,7 @@ def test_one_score_has_no_interval():
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [([0.2, 0.3, 0.4], [0.1, 0.2, 0.3]), ([300.1, 310.1, 290.1], [300.0, 310.0, 290.0]), ([2.0, 3.0], [1.0, 2.0])],
+    [([0.2, 0.3, 0.4], [0.1, 0.2, 0.3]), ([30000.1, 1.1], [30000.0, 1.0]), ([2.0, 3.0], [1.0, 2.0])],
 )
 def test_differences_that_are_equal_but_for_rounding_are_one_difference_without_a_spread(a, b):
     found = s.compare(pd.Series(a), pd.Series(b))
@@ -84,7 +84,8 @@ def test_seeds_needed_find_the_gap_as_often_as_promised(rng):
 
 
 @pytest.mark.parametrize(
-    ("gap", "deviation", "n"), [(0, 1, None), (1e-9, 1, None), (1, 0, None), (7, 1, 3), (1e6, 1, 3)]
+    ("gap", "deviation", "n"),
+    [(0, 1, None), (1e-9, 1, None), (1, 0, None), (7, 1, 3), (1e6, 1, 3), (-0.5, 1, 34), (2.5e-3, 1, None)],
 )
 def test_seeds_needed_at_the_ends(gap, deviation, n):
     assert s.seeds_needed(gap, deviation) == n
@@ -113,6 +114,8 @@ def test_a_seed_without_a_score_is_left_out():
         s.compare(pd.Series({0: 1.0}), pd.Series({1: 1.0}))
     with pytest.raises(ValueError, match="one score"):
         s.compare(pd.Series([1.0, 2.0], index=[0, 0]), pd.Series({0: 1.0}))
+    with pytest.raises(ValueError, match="one score"):
+        s.compare(pd.Series({0: 1.0}), pd.Series([1.0, 2.0], index=[0, 0]))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,8 @@ def test_a_seed_without_a_score_is_left_out():
         (-1.1, 0.5, 1.0, "undecided"),
         (-0.5, 0.5, None, "undecided"),
         (0.0, 2.0, None, "undecided"),
+        (-2.0, 0.0, None, "undecided"),
+        (-1.0, 1.0, 1.0, "level"),
         (math.nan, math.nan, 1.0, "undecided"),
     ],
 )
@@ -153,10 +158,18 @@ def test_what_is_merely_undecided_is_rarely_called_level(rng):
         ((347, 355), 2, False, "short"),
         ((325, 333), 2, False, "above"),
         (None, 2, True, "undecided"),
+        ((334, 346), 2, True, "reproduced"),
+        ((346, 350), 2, True, "undecided"),
+        ((330, 334), 2, True, "undecided"),
     ],
 )
 def test_verdicts_on_a_published_340_with_a_margin_of_4(interval, pm, higher, word):
     assert s.verdict(interval, 340, pm, 4, higher_is_better=higher) == word
+
+
+def test_a_published_value_without_a_band_is_a_point():
+    assert s.verdict((339.0, 341.0), 340.0) == "undecided"
+    assert s.verdict((341.0, 342.0), 340.0) == "above"
 
 
 def test_two_seeds_cannot_reproduce_by_being_noisy():
@@ -178,11 +191,23 @@ def test_improvement_over_tasks_is_the_mean_of_mann_whitneys(rng):
     assert several_tasks.improvement(tasks(rng, 9.0), "aae")["mmd"][:3] == (1, 1, 1)
 
 
+def test_the_interval_of_an_improvement_is_that_of_the_bootstrap():
+    """Runs that win or lose against one fixed run: their resampled share is binomial, with known quantiles."""
+    mixed = pd.DataFrame({"aae": [0.0] + [np.nan] * 39, "mmd": [-1.0, 1.0] * 20, "absent": [np.nan] * 40})
+    found = several_tasks.improvement({"a": mixed, "b": mixed[["aae"]]}, "aae")
+    ends = stats.binom(40, 0.5).ppf([0.025, 0.975]) / 40
+    assert {*found} == {"mmd"}
+    assert found["mmd"] == pytest.approx((0.5, *ends, 1))
+
+
 def test_a_performance_profile_is_the_share_of_runs_that_gain_more(rng):
     one = pd.DataFrame({"aae": [0.0, 2.0], "mmd": [1.0, 3.0]})
     found = several_tasks.profiles({"a": one, "b": one * 2}, "aae", {"a": 1.0, "b": 2.0}, [-2.0, -0.5, 0.5, 2.5])
+    assert found.index.tolist() == [-2.0, -0.5, 0.5, 2.5]
     assert found["aae"].tolist() == [1, 0.5, 0.5, 0]
     assert found["mmd"].tolist() == [1, 1, 0.5, 0]
+    [at] = several_tasks.profiles({"a": one.assign(absent=np.nan)}, "aae", {"a": 0.5}, [4.0]).to_numpy().tolist()
+    assert at == [0, 0]  # a gain of τ itself is no more than τ, and a method without runs has no profile
 
 
 def test_agreement_is_kendalls_tau_of_the_means(rng):

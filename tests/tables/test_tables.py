@@ -112,6 +112,10 @@ def test_who_lacks_a_seed_or_was_asked_for_too_few_does_not_compete(values, aske
     assert {m for m, place in found.items() if place == "best"} == best
 
 
+def test_what_has_no_better_direction_has_no_best():
+    assert experiment_tables.places(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), {"a": 3}, metric("sigma")) == {}
+
+
 def test_rows_without_a_method_are_never_best(results):
     assert not cell(results[2], "k-means")["best"]
 

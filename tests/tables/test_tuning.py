@@ -1,5 +1,7 @@
 """Trials: as many for each method, chosen on validation images alone, none lost; what a run costs."""
 
+import math
+
 import pandas as pd
 import pytest
 import yaml
@@ -105,6 +107,17 @@ def test_the_choice_is_by_validation_and_by_whole_trials_alone(config):
     assert yaml.safe_load(chosen_settings(config, ledger(config, table))) == {"methods": {"mmd": {"weight": 2}}}
     tuned = tuned_table(config, ledger(config, table)).rows[1]
     assert [e.text for e in tuned[1:]] == ["5.0 ± 0.0", "1.0 ± 0.0", "twice", "-4.0", "89.0", "1 of 6"]
+
+
+def test_the_spread_of_a_trial_is_that_of_its_seeds(config):
+    scores = {("mmd", 0): (10.0, 4.0), ("mmd", 1): (12.0, 7.0), ("mmd_trial1", 1): None}
+    found = ledger(config, measured(config, scores)).set_index(["method", "trial"])
+    default, trial = found.loc[("mmd", "default")], found.loc[("mmd", "twice")]
+    assert (default["validation"], default["sd_over_seeds"]) == pytest.approx((11, math.sqrt(2)))
+    assert (default["test"], default["test_sd_over_seeds"]) == pytest.approx((5.5, math.sqrt(4.5)))
+    assert trial["seeds_finished"] == 1
+    assert math.isnan(trial["sd_over_seeds"])
+    assert math.isnan(trial["test_sd_over_seeds"])
 
 
 def test_the_default_is_judged_on_the_seeds_of_the_trials(tmp_path):

@@ -110,6 +110,17 @@ def test_the_decoder_reads_label_or_weighted_sum(batch):
     torch.testing.assert_close(added.autoencoder.join(codes), codes["y"] @ W.T + codes["z"])
 
 
+def test_a_samples_label_is_any_of_the_classes_and_there_only_where_the_decoder_reads_it():
+    torch.manual_seed(0)
+    codes = objective(decoder=["z", "label"], labels="all").sample(300)
+    assert codes["z"].shape == (300, 2)
+    assert set(codes["label"].sum(1).tolist()) == {1.0}
+    assert (codes["label"].sum(0) > 60).tolist() == [True] * 3
+    given = {"z": {"prior": "petals", "dim": 2, "given": "label", "settings": {"components": 3}}}
+    codes = objective(latents=given, share=0.5, labels=3).sample(9)
+    assert {name: code.shape for name, code in codes.items()} == {"z": (9, 2)}
+
+
 def test_separation_is_zero_above_the_margin_and_linear_below(batch):
     o = objective(
         latents={"y": Y, "z": Z}, decoder=["y", "z"], merge="add", separation_margin=2.0,

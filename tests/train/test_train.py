@@ -23,7 +23,7 @@ from bench.evaluate.trained_run import Trained
 from bench.records import whole_files
 from bench.train import resumable, train_runs
 from bench.train.loop import Diverged, Stopped, Training, steps
-from bench.train.optimizers import Descent
+from bench.train.optimizers import Descent, rate
 from regularizers import Regularizer
 from tests.support.checkout import ALONE, ROOT, TINY, Checkout
 
@@ -280,6 +280,13 @@ def test_a_cosine_falls_from_the_rate_to_its_share_of_it(fresh):
         0.01,
     ]
     assert rates["reconstruction+regularization"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_cosine_of_few_epochs_begins_and_ends_where_it_should(epochs):
+    spec = schema.Optimizer(lr=0.5, decay={"cosine": 0.02})
+    assert rate(spec, 0, epochs) == 0.5
+    assert rate(spec, epochs - 1, epochs) == pytest.approx(0.01 if epochs > 1 else 0.5)
 
 
 def test_each_step_has_the_optimizer_that_the_config_gives_it(fresh):
