@@ -5,6 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from bench.config.schema import Settings
+from bench.data import datasets
 from bench.evaluate import baselines, parzen
 from bench.train.autoencoder import Autoencoder
 
@@ -112,3 +113,46 @@ def test_random_codes_are_those_of_all_continuous_latents_and_keep_some_of_the_c
     error = baselines.neighbour_probe((codes[:1000], y[:1000]), (codes[1000:], y[1000:]))
     pixels = baselines.neighbour_probe((x[:1000], y[:1000]), (x[1000:], y[1000:]))
     assert pixels < error < 0.5
+
+
+def rows_of(find, settings, seed):
+    return {name: {m.metric: m for m in measured} for name, measured in find(settings, datasets.load("digits"), seed)}
+
+
+SETTINGS = Settings(
+    dataset="digits", regularizer="unregularized", epochs=1, width=32, decoder=["y", "z"], labels=100,
+    latents={"y": {"head": "categorical", "prior": "one_hot", "dim": 12}, "z": {"prior": "gaussian", "dim": 4}},
+    terms=["reconstruction", "regularization"],
+)  # fmt: skip
+
+
+def test_the_controls_of_classes_have_the_labels_of_the_seed():
+    found, data = rows_of(baselines.classification_rows, SETTINGS, 3), datasets.load("digits")
+    chosen = datasets.labelled_subset(data.train.y, 100, 3, 10)
+    encoder = Autoencoder(SETTINGS, data.shape, 10).initialise(3).eval()
+    known, test = (data.train.x[chosen], data.train.y[chosen]), data.test
+
+    def nearest(of):
+        return 100 * (known[1][torch.cdist(of(test.x), of(known[0])).argmin(1)] != test.y).double().mean().item()
+
+    with torch.no_grad():
+        expected = {
+            "nearest labelled image": nearest(lambda x: x),
+            "label spreading": 100 * baselines.label_spreading(known, data.train.x, (test.x, test.y), 3),
+            "nearest labelled code, random encoder": nearest(lambda x: encoder.encode(x)["z"].mean),
+        }
+    assert {name: row["error"].value for name, row in found.items()} == pytest.approx(expected)
+    assert {row["error"].n for row in found.values()} == {300}
+
+
+def test_the_controls_of_clusters_have_the_clusters_of_the_code():
+    found, data = rows_of(baselines.clustering_rows, SETTINGS, 3), datasets.load("digits")
+    splits = [(data.validation.x, data.validation.y), (data.test.x, data.test.y)]
+    encoder = Autoencoder(SETTINGS, data.shape, 10).initialise(3)
+    codes = [(baselines.random_codes(encoder, x), y) for x, y in splits]
+    expected = {
+        "k-means": baselines.k_means(data.train.x, *splits, 12, 3),
+        "k-means, random encoder": baselines.k_means(baselines.random_codes(encoder, data.train.x), *codes, 12, 3),
+    }
+    assert {n: {k: m.value for k, m in row.items()} for n, row in found.items()} == expected
+    assert {m.n for row in found.values() for m in row.values()} == {300}

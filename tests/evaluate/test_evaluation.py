@@ -151,7 +151,11 @@ def test_the_bandwidth_of_many_samples_is_chosen_on_a_thousand_validation_images
     assert (min(sigmas[0]), max(sigmas[0]), len(sigmas[0])) == pytest.approx((0.4 * fine, 1.1 * fine, 12))
     assert sigmas[1] == [found["sigma_20000"].value]
     assert all((m.split == "validation") == ("sigma" in m.metric or "validation" in m.metric) for m in found.values())
-    assert [found[m].n for m in ("log_likelihood", "log_likelihood_20000", "validation_log_likelihood")] == [50, 50, 1000]
+    assert [found[m].n for m in ("log_likelihood", "log_likelihood_20000", "validation_log_likelihood")] == [
+        50,
+        50,
+        1000,
+    ]
     assert [len(x) for x in seen] == [1000, 50]
     assert torch.equal(seen[0], validation[:1000])
 
@@ -195,7 +199,10 @@ def test_annealing_is_that_of_the_decoder_with_the_stated_noise_chains_and_leaps
     of = ais.Model(lambda z: model.autoencoder.decode({"z": z}), model.autoencoder.priors["z"], 0.025**0.5)
     annealing = ais.Annealing(of, 6, chains=4, leapfrog=5, steepness=5.0)
     ll = annealing.log_likelihood(x)
-    expected = {"ais_log_likelihood": (ll.mean().item(), 3, "test"), "ais_gap": (annealing.bracket(2).gap, 2, "simulated")}
+    expected = {
+        "ais_log_likelihood": (ll.mean().item(), 3, "test"),
+        "ais_gap": (annealing.bracket(2).gap, 2, "simulated"),
+    }
     if encoder == "gaussian":
         torch.manual_seed(stream(0, "encode"))
         q = model.autoencoder.encode(x)["z"]

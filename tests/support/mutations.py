@@ -59,6 +59,8 @@ def visit(node: ast.AST, lines: tuple[int, int] | None) -> Iterator[tuple[ast.AS
     """The nodes that may change, with the lines of their statement (None outside functions)."""
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.arg | ast.Assert):
         return
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return
     if isinstance(node, ast.FunctionDef):
         lines, children = (node.body[0].lineno, node.end_lineno), node.body
     elif isinstance(node, ast.ClassDef):

@@ -136,7 +136,7 @@ def test_the_best_reference_is_that_of_the_best_mean_however_many_its_seeds():
     values = pd.DataFrame({"few": [5.0, np.nan, np.nan], "many": [3.0, 4.0, 4.0], "none": [np.nan] * 3})
     assert answers.references(["few", "many", "none"], values, True) == "few"
     assert answers.references(["few", "many", "none"], values, False) == "many"
-    assert answers.references("none", values, True) is None
+    assert answers.references(["none"], values, True) is None
 
 
 def test_a_method_of_trials_alone_is_no_row(asked):
