@@ -72,6 +72,7 @@ rule train:
         gpu=1,
         mem_mb=3000,
         runtime=240,
+        attempt=lambda wildcards, attempt: attempt,
     params:
         config=CONFIG,
         runs=lambda wildcards: JOBS.selection(wildcards.batch),
@@ -79,7 +80,7 @@ rule train:
         "train {wildcards.batch}"
     # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
+        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule evaluate:
@@ -95,13 +96,14 @@ rule evaluate:
         gpu=1,
         mem_mb=4000,
         runtime=240,
+        attempt=lambda wildcards, attempt: attempt,
     params:
         config=CONFIG,
         runs=lambda wildcards: JOBS.selection(wildcards.batch),
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
+        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
 
 
 rule controls:

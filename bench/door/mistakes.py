@@ -21,6 +21,7 @@ import click
 
 FAULT, MISTAKE, HELD, INTERRUPTED, STOPPED = 1, 2, 75, 130, 143
 MARK = "latentbench: "  # begins what a job says to the terminal
+ATTEMPT = "LATENTBENCH_ATTEMPT"  # the pipeline counts the starts of a job in it
 
 
 def said(error: BaseException) -> tuple[str, int] | None:
@@ -76,6 +77,8 @@ def carry_out(command: click.Command, arguments: list[str] | None = None) -> int
 def logged(log: Path | None) -> Iterator[None]:
     """Within: all output goes to the file `log`, but for the lines of an error, which go to the terminal too.
 
+    A job that is started again after a mistake ends at once: the mistake is still there.
+
     Raises:
         click.exceptions.Exit: with the status of the error.
     """
@@ -83,6 +86,9 @@ def logged(log: Path | None) -> Iterator[None]:
         yield
         return
     log.parent.mkdir(parents=True, exist_ok=True)
+    last = log.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2] if log.exists() else ""
+    if int(os.environ.get(ATTEMPT, 1)) > 1 and last.startswith(MARK):
+        raise click.exceptions.Exit(MISTAKE)
     before = [os.dup(1), os.dup(2)]
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
@@ -95,8 +101,9 @@ def logged(log: Path | None) -> Iterator[None]:
             os.write(before[1], f"{MARK}{type(error).__name__}: {error}; see {log}\n".encode())
             raise
         lines, code = words
-        os.write(2, f"{lines}\n".encode())
-        os.write(before[1], "".join(f"{MARK}{line}\n" for line in lines.splitlines()).encode())
+        marked = "".join(f"{MARK}{line}\n" for line in lines.splitlines()).encode()
+        os.write(2, marked if code == MISTAKE else f"{lines}\n".encode())
+        os.write(before[1], marked)
         raise click.exceptions.Exit(code) from None
     finally:
         sys.stdout.flush()

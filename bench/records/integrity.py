@@ -33,6 +33,10 @@ def problems(results: Results) -> Iterator[str]:
         for name, content in (("record.json", record), ("metrics.json", metrics)):
             if content is None and results.path(run, name).exists():
                 yield f"{results.path(run, name)}: not whole, or without the keys that it must have"
+        try:
+            result_set.arrays(results.path(run), name="codes.npz")
+        except Damaged as error:
+            yield f"{error}; `latentbench evaluate {results.config.name} {run.id} --force` makes it again"
         if record is None:
             continue
         yield from _of_its_run(run, record, results.path(run))

@@ -24,7 +24,7 @@ PICTURES = ROOT / "docs/pictures"
 FIELD = re.compile(r"(<!--\{)((?!claim )[^}]+)(\}-->)(.*?)(<!--\{\}-->)", re.DOTALL)
 CLAIM = re.compile(r"<!--\{claim ([^}]+)\}-->")
 # A number that only a run or a paper can have said: decimals, a spread, per cents, nats. "95 %" is no result.
-LOOSE = re.compile(r"(?<![\w.-])(?!95 %|3\.11)[+−]?\d[\d,.]*(?:\.\d+\b| ?±| %| nats\b| points\b)")
+LOOSE = re.compile(r"(?<![\w.-])(?!95 %|3\.11)[+−]?\d[\d,.]*(?:\.\d+\b| ?±| %| nats\b| points\b| trainings\b)")
 
 
 def parts(text: str) -> tuple[Known, list[str]]:

@@ -47,7 +47,7 @@ def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> lis
 
     The present code brings the seeds whose evidence says that they are of it; of the others it trains new ones.
     """
-    own = runs[runs["run"].astype(str).str.contains("-")]
+    own = runs[runs["run"].astype(str).str.contains(r"-[0-9a-f]{8}/seed")]  # no baseline, which nobody trains
     now, options, lines = own[own["current"].astype(bool)], ["device", "threads"], []
     for known, group in now.groupby(options, sort=False, dropna=False):
         which = f"{experiment}/{method}" if len(group) == len(runs) else " ".join(group["run"])

@@ -152,7 +152,8 @@ def printed(of: Known, system: str, setting: str) -> str:
 
 def runs(of: Known) -> str:
     """How many trainings, and their hours of one core."""
-    done = of.table[(of.table["status"] == "ok") & (of.table["run"] != "controls")].drop_duplicates(RUN)
+    trained = of.table["seconds"].notna()  # no baseline
+    done = of.table[(of.table["status"] == "ok") & trained].drop_duplicates(RUN)
     return f"{len(done):,} trainings, {done['seconds'].sum() / 3600:.0f} hours of one core"
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.evaluate import frozen_problem, likelihood, parzen
+from bench.evaluate import frozen_problem, likelihood, measure_runs, parzen
 from bench.evaluate.baselines import ROWS
+from bench.evaluate.decoded_grids import as_bytes
 from bench.evaluate.protocols import EVALUATIONS
 from bench.records import protocol_versions, whole_files
 from bench.records.freshness import PICTURES
@@ -23,13 +24,14 @@ def test_every_protocol_has_a_version_that_its_numbers_stand_for(known):
 
 
 def test_other_constants_are_another_version_of_their_protocols_alone(known, monkeypatch):
-    """A point more on Parzen's grid, a temperature more for the annealing."""
+    """A point more on Parzen's grid, a temperature more for the annealing, other bytes for figures."""
     paper = replace(parzen.PROTOCOLS["paper"], grid=tuple(np.logspace(-1, 0, 11).tolist()))
     monkeypatch.setitem(parzen.PROTOCOLS, "paper", paper)
     monkeypatch.setattr(frozen_problem, "EFFORT", likelihood.EFFORT._replace(temperatures=601))
+    monkeypatch.setattr(measure_runs, "as_bytes", lambda x: 255 - as_bytes(x))
     found = protocol_versions.updated(known, frozen_problem.numbers())
     other = {name for name, entry in found.items() if entry["version"] != known[name]["version"]}
-    assert other == {"likelihood", "baseline_likelihood", "ais"}
+    assert other == {"likelihood", "baseline_likelihood", "ais", PICTURES}
 
 
 @pytest.mark.parametrize(

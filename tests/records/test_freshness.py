@@ -7,7 +7,7 @@ import yaml
 
 from bench.config import reading
 from bench.config.runs import Run, batches, expand, select
-from bench.records import plan, whole_files
+from bench.records import fingerprint, plan, whole_files
 from bench.records.collect import collect
 from bench.records.freshness import Results, measurement_versions, read, training_version
 from bench.records.snakemake_jobs import SHOWN, Jobs
@@ -187,16 +187,18 @@ def test_a_data_file_without_a_pinned_checksum_is_watched_itself(tmp_path):
 
 
 def test_a_module_that_cannot_be_found_is_an_error_and_no_empty_hash(finished):
-    (finished.folder / "bench/train/crashes.py").rename(finished.folder / "bench/train/deaths.py")
+    finished.edit("bench/records/fingerprint.py", '"records.locks"', '"records.locked"')
     try:
-        said = finished.run("python", "-m", "bench", "plan", "config/tiny.yaml", rc=None)
-        assert "deaths" not in said
-        finished.edit("bench/records/fingerprint.py", '"records.locks"', '"records.locked"')
         said = finished.run("python", "-m", "bench", "plan", "config/tiny.yaml", rc=2)
         assert "bench.records.locked: no source file" in said
     finally:
         finished.edit("bench/records/fingerprint.py", '"records.locked"', '"records.locks"')
-        (finished.folder / "bench/train/deaths.py").rename(finished.folder / "bench/train/crashes.py")
+
+
+def test_the_code_of_a_training_holds_the_initialisers_of_its_packages_and_nothing_that_is_neutral():
+    found = {*fingerprint.closure("bench.train.train_runs")[0]}
+    assert {"bench", "bench.train", "bench.data", "regularizers", "bench.train.loop"} <= found
+    assert not found & fingerprint.NEUTRAL
 
 
 def written(results, run, model=b"weights", status="ok", **versions):

@@ -171,18 +171,20 @@ def test_penalty_is_a_finite_differentiable_scalar(case):
         assert any(g.abs().sum() > 0 for g in gradients)
 
 
-def test_inner_loss_trains_the_regularizer_and_not_the_encoder(case):
+def test_inner_loss_trains_the_regularizer(case):
+    """On codes that are cut from the encoder: the loop does that, and a test of the loop says so."""
     regularizer, encoder, (x, noise) = case
-    codes = encoder(x, noise).rsample().detach().requires_grad_()
+    codes = encoder(x, noise).rsample().detach()
     if not regularizer.inner_steps:
         with pytest.raises(TypeError, match="inner_loss"):
             regularizer.inner_loss(codes)
         return
-    loss = regularizer.inner_loss(codes.detach())
+    loss = regularizer.inner_loss(codes)
     loss.backward()
     assert loss.shape == ()
-    assert all(p.grad.isfinite().all() for p in regularizer.parameters() if p.requires_grad)
-    assert all(p.grad is None for p in encoder.parameters())
+    gradients = [p.grad for p in regularizer.parameters() if p.requires_grad]
+    assert all(g.isfinite().all() for g in gradients)
+    assert any(g.abs().sum() > 0 for g in gradients)
 
 
 def test_order_of_the_batch_does_not_matter(case):

@@ -24,6 +24,8 @@ from regularizers._gradient import with_gradient
 from tests.support.plug_ins import loaded
 
 NAMES = regularizers.names()
+# A plug-in that never ends is named by the test in which it does not.
+pytestmark = pytest.mark.timeout(100)
 SMALL = {"width": 64, "steps": 30}  # hyperparameters that cost time, in whatever has them
 HYPERPARAMETERS = [
     (name, key, SMALL.get(key, p.default))
@@ -361,7 +363,7 @@ def test_information_maximisation_of_continuous_codes_is_the_energy_distance():
     assert value(load("information_maximisation")(prior), z) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n, kind in loaded().items() if kind(Gaussian(2)).inner_steps])
+@pytest.mark.parametrize("name", [n for n, kind in loaded().items() if "inner_loss" in vars(kind)])
 def test_discriminator_takes_the_prior_for_real_and_codes_for_fake(name):
     """With the targets swapped, fooling it would push codes away from the prior."""
     regularizer, codes = build(name, Gaussian(2)), torch.randn(256, 2) + torch.tensor([3.0, 0.0])
@@ -431,9 +433,10 @@ def test_same_seed_same_fit(name):
     assert torch.equal(*samples)
 
 
-@pytest.mark.parametrize(("prior", "low"), [(Gaussian(8), 0.03), (Petals(), 0.08)], ids=["gaussian", "petals"])
-def test_the_annealing_of_sinkhorn_stays_as_near_to_the_converged_value_as_it_says(prior, low):
-    z = 0.7 * prior.sample(60)
+@pytest.mark.parametrize("width", [0.7, 1.0], ids=["narrow", "matched"])
+@pytest.mark.parametrize(("prior", "low"), [(Gaussian(8), 0.04), (Petals(), 0.25)], ids=["gaussian", "petals"])
+def test_the_annealing_of_sinkhorn_stays_as_near_to_the_converged_value_as_it_says(prior, low, width):
+    z = width * prior.sample(120)[60:]
     for blur in (0.3, 2.0):
         quick = value(load("sinkhorn")(prior, blur=blur), z)
         converged = value(load("sinkhorn")(prior, blur=blur, scaling=0.98), z)

@@ -33,3 +33,9 @@ def test_seeds_that_are_alike_have_one_command():
         "latentbench train c.yaml likelihood/mmd --force --device cpu --threads 1",
         "latentbench evaluate c.yaml likelihood/mmd --force --device cpu --threads 1",
     ]
+
+
+def test_a_baseline_needs_no_training():
+    rows = tidy.tidy({("clustering", "k-means", "error"): [1.0]}, current=False)
+    runs = explain.runs_of(rows, "clustering", "k-means")
+    assert explain.commands("c.yaml", runs, "clustering", "k-means") == []

@@ -1,5 +1,7 @@
 """README.md, results/README.md and docs/findings say what the results say."""
 
+import json
+
 import pytest
 
 from bench.report import documents, quotations
@@ -63,6 +65,15 @@ def test_a_number_is_written_in_again(own):
     assert documents.written(again) == again
 
 
+def test_what_nobody_trained_is_no_training():
+    """Of the committed results: baselines such as k-means are rows, too."""
+    of = quotations.known("mnist")
+    records = [line for line in (documents.ROOT / "results/mnist/runs.jsonl").read_text().splitlines()]
+    trained = [r for line in records if (r := json.loads(line)).get("record", {}).get("status") == "ok"]
+    assert quotations.runs(of).startswith(f"{len(trained):,} trainings, ")
+    assert len(trained) < len(records)
+
+
 def test_a_difference_is_said_in_words(own):
     assert documents.written("<!--{said mmd aae classes error}--><!--{}-->").startswith(
         "<!--{said mmd aae classes error}-->better than AAE (+0.50 points, +0.49 to +0.51)"
@@ -90,8 +101,8 @@ def test_differences_are_the_picture_as_a_table(own):
 def test_what_no_result_says_is_named(own):
     claims = "So. <!--{claim mmd better aae classes error}--> <!--{claim aae level mmd classes error}-->"
     assert list(documents.wrong(claims)) == ["claim aae level mmd classes error: it is worse"]
-    assert list(documents.wrong("It has 3.4 nats, 17 %, +5 points of 5,000 epochs, at 95 %.")) == [
-        f"{n!r}: a number that no result says" for n in ("3.4 nats", "17 %", "+5 points")
+    assert list(documents.wrong("474 trainings: 3.4 nats, 17 %, +5 points of 5,000 epochs, at 95 %.")) == [
+        f"{n!r}: a number that no result says" for n in ("474 trainings", "3.4 nats", "17 %", "+5 points")
     ]
     assert list(documents.wrong("<!--{mean aae classes error}-->4.1<!--{}-->")) != []
 

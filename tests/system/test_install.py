@@ -205,13 +205,14 @@ def test_plug_ins_of_another_package_run_from_the_config_to_the_page_and_an_edit
     assert "failed" not in output
     assert "somebody2031" in empty("cite", "mine.yaml")
     assert "nothing changed" in empty("diff", "results/mine", "results/mine")
-    for name, old, new in (
-        ("stripes", "RandomState(0)", "RandomState(1)"), ("narrow", "Tanh", "ReLU"), ("ring", "0.1 *", "0.2 *"),
+    for name, old, new, stale in (
+        ("stripes", "RandomState(0)", "RandomState(1)", "outside/mmd"), ("narrow", "Tanh", "ReLU", "outside/mmd"),
+        ("ring", "0.1 *", "0.2 *", "outside/mmd"), ("pull", "self.strength *", "2 *", "likelihood/pull"),
     ):  # fmt: skip
         where = empty("-c", f"import elsewhere.{name} as m; print(m.__file__)", program="python").strip()
         text = Path(where).read_text()
         assert old in text
         Path(where).write_text(text.replace(old, new))
-        assert empty("-c", STALE, program="python") == "['outside/mmd']\n", name
+        assert empty("-c", STALE, program="python") == f"[{stale!r}]\n", name
         Path(where).write_text(text)
     assert empty("-c", STALE, program="python") == "[]\n"

@@ -56,6 +56,8 @@ def test_a_mistake_that_a_job_finds_is_told_once(copy):
     copy.edit("config/tiny.yaml", "dataset: digits", "dataset: mnist")
     output = copy.run("env", "-u", "DATA_ROOT", *RUN, rc=1)
     assert output.count("train-images-idx3-ubyte: expected") == 1
+    [log] = copy.folder.glob("results/tiny/logs/*.train-*.log")
+    assert log.read_text().count("expected") == 1, "a job that was started again made the mistake again"
 
 
 def test_a_mistake_in_the_config_is_told_before_snakemake_starts(copy):
