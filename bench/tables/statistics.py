@@ -41,8 +41,7 @@ def holm(p: Numbers) -> np.ndarray:
     """p-values adjusted for their number by Holm's step-down (1979); NaN stays NaN and does not count."""
     adjusted = np.array(p, dtype=float)
     known = np.isfinite(adjusted)
-    if known.any():
-        adjusted[known] = multipletests(adjusted[known], method="holm")[1]
+    adjusted[known] = multipletests(adjusted[known], method="holm")[1]
     return adjusted
 
 
@@ -103,8 +102,7 @@ def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Compar
 
 def word(found: Comparison, margin: float | None) -> str:
     """What a difference says by `RULE`: "better", "worse", "level" or "undecided"."""
-    if math.isnan(found.low):
-        return "undecided"
+    # An interval that is NaN compares false throughout: undecided.
     if margin is not None and max(-found.low, found.high) <= margin:
         return "level"
     return "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"

@@ -122,6 +122,12 @@ def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
     assert re.search(r"\+40 \[.*\] \+\*", answers.text(found))
 
 
+def test_a_caveat_has_no_empty_part_and_none_is_said_of_no_runs(asked):
+    config = config_of("ae", "aae", "mmd", "hidden", "own", likelihood={}, classes={}, preset="other")
+    assert answers.picture(config, gains(40, 2)).caveat.startswith("with 4 seeds 3 of 4 differences")
+    assert answers.caveat(config, gains(40, 2)[:0], []) == "No run has finished yet."
+
+
 def test_of_several_references_the_best_is_each_measures(asked, config):
     asked["reference"] = ["aae", "own"]
     table = gains(40, 2)
@@ -197,6 +203,10 @@ def test_each_method_is_held_against_the_reference_with_what_it_would_take(asked
     assert by_name["OWN"][3] == "undecided"
     assert int(by_name["OWN"][6].replace(",", "")) > 4
     assert "AAE" not in by_name
+    p = {row[0].text: row[4].value for row in found.rows}
+    both = [c.p for row in answers.picture(config, table).rows for c in row.cells if c and row.method in ("mmd", "own")]
+    assert 0 < p["MMD"] < 0.001 < 0.05 < p["OWN"] < 1
+    assert len(both) == 3
     once = table[table["seed"] == 0]
     [[*_, p, pairs, needed]] = [
         r for r in against_reference(config, once, summary(config, once), "likelihood").rows if r[0].text == "MMD"

@@ -68,6 +68,7 @@ def test_holm_by_hand():
     np.testing.assert_allclose(s.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
     np.testing.assert_allclose(s.holm([0.5, math.nan, 0.6]), [1, math.nan, 1])
     assert np.isnan(s.holm([math.nan])).all()
+    assert s.holm([]).tolist() == []
 
 
 @pytest.mark.parametrize(("d", "n"), [(0.5, 34), (0.8, 15), (5.0, 3)])

@@ -103,6 +103,7 @@ def test_who_is_surely_worse_but_by_less_than_matters_is_level():
         ({"a": [3.0, 2.0, 1.0], "b": [0.5, 0.5, np.nan]}, {"a": 3, "b": 3}, {"a"}),
         ({"a": [3.0, 2.0, 1.0], "b": [0.5, np.nan, np.nan]}, {"a": 3, "b": 1}, {"a"}),
         ({"a": [3.0, 2.0, 1.0, np.nan], "b": [0.5, 0.5, 0.4, 0.5]}, {"a": 3, "b": 4}, {"b"}),
+        ({"a": [0.1, 0.2, 0.3, np.nan], "b": [0.5, 0.5, 0.4, 0.5]}, {"a": 3, "b": 4}, {"a"}),
         ({"a": [1.0], "b": [0.99], "c": [0.99]}, {"a": 1, "b": 1, "c": 1}, {"b", "c"}),
         ({"a": [np.nan]}, {"a": 1}, set()),
     ],
@@ -114,6 +115,18 @@ def test_who_lacks_a_seed_or_was_asked_for_too_few_does_not_compete(values, aske
 
 def test_what_has_no_better_direction_has_no_best():
     assert experiment_tables.places(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), {"a": 3}, metric("sigma")) == {}
+
+
+def test_methods_without_a_common_seed_are_not_held_against_each_other():
+    nan = np.nan
+    found = places(a=[1.0, 2.0, 3.0, nan, nan, nan], b=[nan, nan, nan, 4.0, 5.0, 6.0])
+    assert found == {"a": "best", "b": ""}
+
+
+def test_an_experiment_has_only_the_tables_that_have_a_metric():
+    config, table = config_of(), tidy({("likelihood", "aae", "log_likelihood"): [340.0, 338.0, 345.0]})
+    tables = experiment_tables.experiment_tables(config, experiment_tables.summary(config, table), "likelihood")
+    assert [t.name for t in tables] == ["likelihood"]
 
 
 def test_rows_without_a_method_are_never_best(results):

@@ -56,7 +56,29 @@ def test_each_layer_starts_as_the_docstring_says(init):
                 assert weights.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.15)
             seen[name] = weights[:6].tolist()
     assert len({tuple(w) for w in seen.values()}) == len(seen)  # a stream for each
-    assert autoencoder(merge="add").cluster_heads.weight.abs().max() > 1  # N(0, 1), as both start
+    wide = {"latents": {"y": Y | {"dim": 200}, "z": Z}, "decoder": ["y", "z"], "merge": "add"}
+    many = objective(init=init, **wide).autoencoder.cluster_heads.weight
+    assert (many.mean().item(), many.std().item()) == pytest.approx((0, 1), abs=0.12)
+
+
+def test_the_noise_of_a_universal_posterior_is_normal_and_enters_without_a_bias():
+    universal, seen = autoencoder(encoder="universal", noise_dim=20), []
+    universal.noise.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    universal.encode(torch.rand(500, 6))
+    assert universal.noise.bias is None
+    assert (seen[0].mean().item(), seen[0].std().item()) == pytest.approx((0, 1), abs=0.05)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_wide_layers_alone_compute_in_the_precision_of_the_training(precision):
+    model, seen = autoencoder(precision=precision), {}
+    for name in ("trunk", "decoder", "heads"):
+        for module in getattr(model, name).modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(lambda _, given, found, name=name: seen.update({name: found.dtype}))
+    model.decode({name: posterior.rsample() for name, posterior in model.encode(torch.rand(4, 6)).items()})
+    wide = getattr(torch, precision)
+    assert seen == {"trunk": wide, "decoder": wide, "heads": torch.float32}
 
 
 def test_the_input_is_noisy_and_some_of_it_missing_while_training_alone():

@@ -76,6 +76,35 @@ def test_the_gradient_norm_of_a_divergence_of_posteriors_is_with_respect_to_thei
     assert gradient_norm(training.objective, batch) == pytest.approx(expected.item(), rel=1e-4)
 
 
+def test_the_gradient_norm_of_a_categorical_code_is_with_respect_to_its_logits():
+    training, batch = begun("clustering/mmd")
+    training.objective.eval()
+    with torch.no_grad():
+        encoded = training.objective.encode(batch)
+    logits, z = encoded.posteriors["y"].logits.clone().requires_grad_(), encoded.codes["z"].clone().requires_grad_()
+    codes = {**encoded.codes, "y": logits.softmax(1), "z": z}
+    training.objective.regularization(batch, encoded._replace(codes=codes)).backward()
+    expected = (logits.grad.square().sum() + z.grad.square().sum()).sqrt().item()
+    assert gradient_norm(training.objective, batch) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_probe_is_the_same_whatever_was_drawn_before():
+    training, batch = begun("likelihood/vae")
+    first = training.probe(batch)
+    torch.rand(3)
+    assert training.probe(batch) == first
+
+
+def test_what_is_fitted_in_the_end_is_probed_by_the_moments_of_its_samples():
+    training, batch = begun("likelihood/ex_post")
+    found = training.probe(batch)
+    codes = training.objective.eval().encode(training.held_out(256)).codes["z"]
+    assert found["fit 0 mean"] == pytest.approx(codes.mean().item(), abs=0.2 * codes.std().item())
+    assert found["fit 0 square"] == pytest.approx(codes.square().mean().item(), rel=0.25)
+    training, batch = begun("style/mmd")
+    assert not [name for name in training.probe(batch) if name.startswith("fit")]
+
+
 def test_the_gradient_norm_of_a_penalty_on_codes_is_with_respect_to_them():
     training, batch = begun("style/mmd")
     training.objective.eval()

@@ -95,5 +95,8 @@ def test_a_training_is_the_plain_loop(name, changes):
     # Before batch normalisation a bias has a gradient of rounding errors alone, and Adam makes steps of them.
     for key, value in training.objective.named_parameters() if run.settings.batch_norm == "none" else ():
         torch.testing.assert_close(value, parameters[key], rtol=1e-4, atol=1e-6)
+    opening = training.opening["after"]
+    assert opening["rate regularization"] == pytest.approx(0.0011)  # the mean of 0.002 and a tenth of it
+    assert opening["rate inner 0"] == pytest.approx(0.001)
     losses = training.opening["losses"]
     assert {len(kept) for term, kept in losses.items() if term in ("reconstruction", "classification")} == {6}
