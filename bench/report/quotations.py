@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench import ROOT
 from bench.config.schema import Config
+from bench.records import whole_files
 from bench.records.freshness import read
 from bench.tables import answers, compare
 from bench.tables.experiment_tables import summary
@@ -87,8 +88,11 @@ def table(of: Known, methods: str, experiments: str, metrics: str) -> str:
     return pipes(["", *found], [[short(of.config, m), *(c.get(m, "") for c in found.values())] for m in rows])
 
 
-def differences(of: Known) -> str:
-    """The picture as a table: methods × measures, each against the best adversary, whose own value is bold."""
+def differences(of: Known, costs: str = "") -> str:
+    """The picture as a table: methods × measures, each against the best adversary, whose own value is bold.
+
+    `costs` names measured steps in results/performance: the last column has a method's over a plain autoencoder's.
+    """
 
     def cell(c: answers.Verdict | None, m: answers.Measure) -> str:
         value, ends = answers.in_cell(c, m) if c else ("", "")
@@ -97,8 +101,15 @@ def differences(of: Known) -> str:
         )
 
     measures = of.picture.measures
+    head = ["", *(f"{m.label} ({m.unit})" for m in measures)]
     lines = [[r.short, *(cell(c, m) for c, m in zip(r.cells, measures, strict=True))] for r in of.picture.rows]
-    return pipes(["", *(f"{m.label} ({m.unit})" for m in measures)], lines)
+    if costs:
+        timed = whole_files.read_json(ROOT / f"results/performance/{costs}.json")["rows"]
+        ms = {row["method"]: row["ms"] for row in timed}
+        head.append("a step, × AE")
+        for line, r in zip(lines, of.picture.rows, strict=True):
+            line.append(f"{ms[r.method] / ms['ae']:.2f}" if r.method in ms else "")
+    return pipes(head, lines)
 
 
 def pipes(head: list[str], rows: list[list[str]]) -> str:

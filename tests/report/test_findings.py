@@ -96,6 +96,9 @@ def test_differences_are_the_picture_as_a_table(own):
     assert lines[1] == "|  | Parzen 10k (nats) |"
     assert lines[3] == "| AAE | **303.5** |"
     assert lines[4].startswith("| MMD | +40 (+40 to +40) ▲")
+    costs = documents.written("<!--{differences critics}--><!--{}-->").splitlines()
+    assert costs[1] == "|  | Parzen 10k (nats) | a step, × AE |"
+    assert costs[3] == "| AAE | **303.5** | 2.22 |"
 
 
 def test_what_no_result_says_is_named(own):
