@@ -82,8 +82,9 @@ def functions(code: CodeType) -> list[CodeType]:
 
 
 def where(code: CodeType) -> tuple:
-    """What tells a function from the others of its file, whatever decorates it."""
-    return code.co_qualname, next(((p[0], p[2]) for p in code.co_positions() if p[3]), None)
+    """What tells a function from the others of its file, whatever decorates it or the functions in it."""
+    inside = [p[:1] + p[2:3] for p in code.co_positions() if p[3] and p[0] >= code.co_firstlineno]
+    return code.co_qualname, min(inside, default=None)
 
 
 class Judge:
