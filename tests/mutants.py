@@ -36,7 +36,6 @@ CORE = {
     "config": ("streams",),
 }
 BUDGET = 60.0  # seconds of tests for a mutant
-SLOW = 5.0  # seconds: of a test with a case that takes longer the cases that follow are left out
 
 
 def modules() -> dict[str, str]:
@@ -139,12 +138,9 @@ class Judge:
 
         measured = coverage.Coverage(data_file=None, include=[str(ROOT / path) for path in modules()])
         measured.start()
-        slow: set[str] = set()
         for item, following in zip(items.values(), [*list(items.values())[1:], None], strict=True):
-            if (name := item.nodeid.partition("[")[0]) not in slow:
-                measured.switch_context(item.nodeid)
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                slow |= {name} if self.seconds[item.nodeid] > SLOW else set()
+            measured.switch_context(item.nodeid)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         measured.stop()
         data, lines = measured.get_data(), {}
         for path in data.measured_files():
