@@ -88,7 +88,7 @@ def collect(config: str, log: Path | None) -> None:
         from bench.records.collect import collect
         from bench.records.freshness import Results, read
 
-        collect(Results(read(config)[0]))
+        collect(Results(read(config)))
 
 
 @cli.of_config("verify mnist --jobs 2")
@@ -102,7 +102,7 @@ def verify(config: str, runs: tuple[str, ...], jobs: int, log: Path | None) -> i
         from bench.records.freshness import Results, read
         from bench.train.verify import report, verify
 
-        results = Results(read(config)[0])
+        results = Results(read(config))
         found = verify(results, select(results.runs, list(runs)), jobs, click.echo)
         click.echo(report(found))
         return 3 if any(verdict.word == "stale" for verdict in found) else 0
@@ -127,10 +127,10 @@ def report(config: str, jobs: int, formats: tuple[str, ...], log: Path | None) -
     with logged(log):
         from bench.door.pipeline import SUMMARY
         from bench.records import whole_files
-        from bench.records.freshness import read
+        from bench.records.freshness import Results, read
         from bench.report import page
 
-        results = read(config)[2]
+        results = Results(read(config)).folder
         said = page.write(config, results / "metrics.csv", results / "report", jobs, ("png", *formats))
         whole_files.write(results / SUMMARY, f"{said}\n")
         click.echo(said)
@@ -167,7 +167,7 @@ def check(config: str, strict: bool) -> int:
     from bench.records.integrity import problems
     from bench.records.integrity import unfinished as open_ends
 
-    results = Results(read(config)[0])
+    results = Results(read(config))
     wrong = list(problems(results))
     unfinished = [] if wrong else list(open_ends(results))
     for line in (*wrong, *unfinished):
@@ -200,7 +200,7 @@ def cite(config: str) -> None:
     from bench.report.bibliography import bibtex
 
     with contextlib.redirect_stdout(sys.stderr):  # what libraries say when imported is no BibTeX
-        text = bibtex(read(config)[0])
+        text = bibtex(read(config))
     click.echo(text)
 
 

@@ -27,7 +27,6 @@ class Signature:
     """A class as its source shows it: `__init__`'s keywords, methods, plain attributes, docstring."""
 
     keywords: dict[str, Any]  # name → annotation
-    needed: frozenset[str] = frozenset()
     defaults: dict[str, Any] = field(default_factory=dict)
     defines: frozenset[str] = frozenset()
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -53,7 +52,8 @@ class Signature:
     def wrong(self, values: dict[str, Any]) -> list[tuple[tuple, str]]:
         """What a plug-in cannot be given: (place, why), by its keywords and their annotations."""
         valid = list(self.keywords)[1:]
-        found = [((key,), "missing; it has no default") for key in sorted(self.needed - values.keys())]
+        needed = {*valid} - self.defaults.keys() - values.keys()
+        found = [((key,), "missing; it has no default") for key in sorted(needed)]
         for key, value in values.items():
             if key in valid:
                 found += self.judge(key, value)
@@ -121,7 +121,6 @@ def _signature(path: Path, function: ast.FunctionDef) -> dict[str, Any]:
     arguments = [*zip(positional, defaults, strict=True), *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
     return {
         "keywords": {a.arg: _evaluated(a.annotation, names) for a, _ in arguments},
-        "needed": frozenset(a.arg for a, default in arguments[1:] if default is None),
         "defaults": {a.arg: _evaluated(default, names, None) for a, default in arguments if default is not None},
         "any_keyword": given.kwarg is not None,
     }
@@ -155,7 +154,6 @@ def inspected(plugin: Callable) -> Signature:
     bases = [base for base in getattr(plugin, "__mro__", ()) if base.__module__.split(".")[0] not in OURS]
     return Signature(
         {p.name: Any if p.annotation is p.empty else p.annotation for p in named},
-        frozenset(p.name for p in named[1:] if p.default is p.empty),
         {p.name: p.default for p in named if p.default is not p.empty},
         frozenset(name for base in bases for name in vars(base)),
         {name: getattr(plugin, name) for name in dir(plugin) if not callable(getattr(plugin, name, None))},

@@ -38,7 +38,7 @@ def train(
     """Train the stale runs; the exit status. After a failure the rest is trained by a process that starts afresh."""
     statuses = None
     with logged(log):
-        results = Results(read(config)[0])
+        results = Results(read(config))
         chosen = select(results.runs, list(runs))
         device = computer(device, threads)
         from bench.train import train_runs
@@ -64,7 +64,7 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Measure what is stale of the runs, or of the rows that need no model."""
     with logged(log):
-        results = Results(read(config)[0])
+        results = Results(read(config))
         chosen = select(results.runs, list(runs))
         device = computer(device, threads)
         if controls:

@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from regularizers import Prior, rms
 
+ACCEPTANCE = 0.65  # of Hamiltonian steps
+
 
 class Bracket(NamedTuple):
     """Bounds of the log-likelihood of simulated images in nats: in expectation, lower ≤ log p(x) ≤ upper."""
@@ -111,26 +113,19 @@ class Annealing:
 
     Intermediate densities are p(z) p(x | z)^β, with β spaced like a sigmoid between −`steepness` and
     `steepness`; a steeper one has more of its temperatures near the prior, which few temperatures or a
-    small σ need. A step has `leapfrog` leaps; their length is tuned towards `acceptance`, for each image
+    small σ need. A step has `leapfrog` leaps; their length is tuned towards `ACCEPTANCE`, for each image
     and temperature, by `pilot` chains of its own that do not count: chains that tuned themselves would
     void the bounds. Random numbers come from torch's global state. Wu et al. use 10,000 temperatures,
     16 chains and steepness 4.
     """
 
     def __init__(
-        self,
-        model: Model,
-        temperatures: int = 1000,
-        chains: int = 16,
-        leapfrog: int = 10,
-        acceptance: float = 0.65,
-        pilot: int = 4,
+        self, model: Model, temperatures: int = 1000, chains: int = 16, leapfrog: int = 10, pilot: int = 4,
         steepness: float = 4.0,
-    ):
+    ):  # fmt: skip
         if min(temperatures, chains, leapfrog, pilot) < 1:
             raise ValueError("temperatures, chains, leapfrog and pilot must be at least 1")
         self.model, self.chains, self.leapfrog, self.pilot = model, chains, leapfrog, pilot
-        self.acceptance = acceptance
         ramp = torch.sigmoid(torch.linspace(-steepness, steepness, temperatures + 1, dtype=torch.float64))
         self.betas = ((ramp - ramp[0]) / (ramp[-1] - ramp[0])).tolist()
 
@@ -164,7 +159,7 @@ class Annealing:
         for t, beta in enumerate(tqdm(self.betas[1:-1], "tuning", disable=None)):
             lengths[t] = length
             s, probability = self.step(many, s, beta, length.repeat(self.pilot))
-            change = 0.2 * (probability.view(self.pilot, -1).mean(0) - self.acceptance)
+            change = 0.2 * (probability.view(self.pilot, -1).mean(0) - ACCEPTANCE)
             length = length * change.exp()
         return lengths
 

@@ -92,7 +92,11 @@ class Results:
     def __init__(self, config: Config, root: Path = Path("results")):
         self.config = config
         self.folder = root / config.name
-        self.runs = expand(config)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """All runs of the config."""
+        return expand(self.config)
 
     @cached_property
     def packed(self) -> dict[str, dict]:
@@ -177,17 +181,15 @@ class Results:
         return whole_files.sha256(content) == record["hashes"].get("model", whole_files.sha256(content))
 
 
-def read(path: str | Path) -> tuple[Config, list[Run], Path]:
-    """The config, its runs and its results folder, from a config (.yaml) or the pipeline's copy of it (.json).
+def read(path: str | Path) -> Config:
+    """The config of a file (.yaml), or of the pipeline's copy of one (.json).
 
     Raises:
         ConfigError: the file is neither.
     """
-    if str(path).endswith(".json"):
-        content = whole_files.read_json(path)
-        if content is None:
-            raise ConfigError(f"{path}: not there or not whole; expected a config (.yaml) or its copy (.json)")
-        config = reading.restore(content, str(path))
-    else:
-        config = reading.load(path)
-    return config, expand(config), Path("results") / config.name
+    if not str(path).endswith(".json"):
+        return reading.load(path)
+    content = whole_files.read_json(path)
+    if content is None:
+        raise ConfigError(f"{path}: not there or not whole; expected a config (.yaml) or its copy (.json)")
+    return reading.restore(content, str(path))

@@ -117,8 +117,9 @@ def describe(rows: list[dict], jobs: int) -> str:
 
 def plan(path: str | Path, jobs: int) -> str:
     """What a config leaves to do, for the terminal."""
-    config, _, folder = read(path)
+    results = Results(read(path))
+    folder = results.folder
     # Another config's runs of the same settings tell as much as this one's.
     folders = [folder, *(p for p in sorted(folder.parent.glob("*/")) if p != folder)]
-    found = Plan(Results(config), folders)
+    found = Plan(results, folders)
     return "\n".join([describe(found.rows(), jobs), *found.hint()])

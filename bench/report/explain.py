@@ -8,7 +8,7 @@ from bench import ROOT
 from bench.config import reading
 from bench.config.reading import ConfigError
 from bench.config.schema import Config, unknown
-from bench.records.freshness import read
+from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, entry, number, seconds, table, to_markdown
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
@@ -103,17 +103,8 @@ def explain_cell(path: str | Path, experiment: str, method: str, seed: int | Non
     Raises:
         ConfigError: a bad config or result set, or no such experiment, method or seed.
     """
-    config, _, results = read(path)
-    rows = read_metrics(results / "metrics.csv")
-    return explain(config, rows, config_path(path, config), experiment, method, seed)
-
-
-def explain(config: Config, rows: pd.DataFrame, path: str, experiment: str, method: str, seed: int | None) -> str:
-    """All of a cell, as Markdown.
-
-    Raises:
-        ConfigError: no such experiment, method or seed.
-    """
+    config = read(path)
+    rows, path = read_metrics(Results(config).folder / "metrics.csv"), config_path(path, config)
     methods = rows.loc[rows["experiment"] == experiment, "method"].unique()
     if experiment not in rows["experiment"].unique():
         raise ConfigError(f"experiment: {unknown(experiment, rows['experiment'].unique())}")

@@ -24,19 +24,12 @@ from bench.report import overall_tables as overall
 from bench.tables import answers, experiment_tables, files, tuning
 from bench.tables.formats import Entry, Table, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.paper_tables import PAPER
 from bench.tables.published import against_published
 from bench.tables.tidy_table import FAMILIES, family, read_metrics, scores, short, title
 from bench.tables.tidy_table import experiments as experiments_of
 from bench.tables.words import words
 
 ASSETS = Path(__file__).parent / "assets"
-HEADINGS = {
-    "reference": "Against the reference: differences and seeds needed",
-    "mismatch": "Mismatch of codes and prior",
-    "details": "Details: bandwidths, probes, model size",
-    "cost": "Cost",
-}
 
 
 def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats: Sequence[str] = ("png",)) -> str:
@@ -47,7 +40,7 @@ def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats:
     Raises:
         ConfigError: a config or table that cannot be read. OSError: the folder cannot be written.
     """
-    config, _, _ = read(path)
+    config = read(path)
     rows = read_metrics(metrics)
     output.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
@@ -174,7 +167,7 @@ class Page:
     def paper(self) -> dict[str, Any]:
         """The paper's tables, with published values, their sources and verdicts."""
         return {
-            "tables": [self.written[n] for n in PAPER if n in self.written],
+            "tables": [self.written[n] for n in words()["paper"] if n in self.written],
             "published": overall.verdict_table(self.config, against_published(self.config, self.cells)),
             "reimplementations": overall.reimplementations(),
         }
@@ -218,7 +211,8 @@ class Page:
                 width, height = image.size
             size = {"name": kind, "width": width, "height": height, "formats": [f for f in formats if f != "png"]}
             shown.append(figure | size)
-        found["headings"] = {t.name: next(h for k, h in HEADINGS.items() if k in t.name) for t in found["more"]}
+        known = words()["headings"].items()
+        found["headings"] = {t.name: next(h for k, h in known if k in t.name) for t in found["more"]}
         return {"x": found | {"figures": shown, "left_out": list(figures["left_out"].values())}}
 
     def summary(self) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from bench import ROOT
 from bench.config.schema import Config
 from bench.records import whole_files
-from bench.records.freshness import read
+from bench.records.freshness import Results, read
 from bench.tables import answers, compare
 from bench.tables.experiment_tables import summary
 from bench.tables.formats import spread
@@ -45,8 +45,8 @@ class Known(NamedTuple):
 @cache
 def known(name: str) -> Known:
     """A result set of results/."""
-    config, _, folder = read(ROOT / f"config/{name}.yaml")
-    table = read_metrics(ROOT / folder / "metrics.csv")
+    config = read(ROOT / f"config/{name}.yaml")
+    table = read_metrics(ROOT / Results(config).folder / "metrics.csv")
     return Known(config, table, answers.picture(config, table))
 
 

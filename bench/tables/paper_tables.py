@@ -2,7 +2,6 @@
 
 import re
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
 import pandas as pd
 
@@ -12,52 +11,27 @@ from bench.tables.formats import Entry, Table
 from bench.tables.metric_names import initial
 from bench.tables.published import UNREAD, published
 from bench.tables.tidy_table import FAMILIES, family, settings, short
-
-
-class Paper(NamedTuple):
-    """A table of the paper: its rows in published.csv, our experiments and metrics for it, what it shows."""
-
-    source: str
-    experiments: str
-    metrics: tuple[str, ...]
-    what: str
-
-
-PAPER = {
-    "paper_table_1": Paper(
-        "AAE Table 1",
-        "likelihood*",
-        ("log_likelihood", "log_likelihood_10000000"),
-        "Parzen log-likelihood (nats, higher is better)",
-    ),
-    "paper_table_2": Paper(
-        "AAE Table 2", "semi_supervised*", ("error",), "semi-supervised test error (%, lower is better)"
-    ),
-    "paper_table_3": Paper(
-        "AAE Table 3", "clustering*", ("clustering_error",), "unsupervised clustering error (%, lower is better)"
-    ),
-}
-BESIDE = {"AAE Table 1": ("eVAE Table 2",)}
+from bench.tables.words import words
 
 
 def paper_tables(config: Config, cells: pd.DataFrame, against: pd.DataFrame) -> list[Table]:
     """The paper's Tables 1 to 3: published systems and ours, the same system in one row, with its verdicts."""
-    return [_paper_table(config, cells, against, name) for name in PAPER]
+    return [_paper_table(config, cells, against, name) for name in words()["paper"]]
 
 
 def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, name: str) -> Table:
-    source, pattern, metrics, what = PAPER[name]
-    rows = published()
-    mine = rows[rows["table"].isin([source, *BESIDE.get(source, ())]) & (rows["provenance"] != UNREAD)]
+    shown, rows = words()["paper"][name], published()
+    mine = rows[rows["table"].isin(shown["tables"]) & (rows["provenance"] != UNREAD)]
     used = {s.dataset for e, x in config.experiments.items() for m in x["methods"] if (s := settings(config, e, m))}
     of_ours = mine[mine["dataset"].isin(used)]
     mine = mine if of_ours.empty else of_ours  # other data sets are shown where there is nothing to compare
     columns = list(dict.fromkeys(zip(mine["dataset"], mine["setting"], strict=True)))
-    own = cells[cells["metric"].isin(metrics) & cells["experiment"].map(lambda e: fnmatchcase(e, pattern))]
+    of_it = cells["experiment"].map(lambda e: fnmatchcase(e, shown["experiments"]))
+    own = cells[cells["metric"].isin(shown["metrics"]) & of_it]
     ours = [key for key, group in own.groupby(["experiment", "metric"], sort=False) if group["seeds_finished"].any()]
     caption = (
-        f"Makhzani et al. (2015), Table {source.rpartition(' ')[2]}: {what}. Published ± as printed; ours: mean ± sd "
-        f"over seeds, whose number is in brackets{'' if ours else '; none yet'}."
+        f"Makhzani et al. (2015), {shown['what']}. Published ± as printed; ours: mean ± sd over seeds, whose number "
+        f"is in brackets{'' if ours else '; none yet'}."
     )
     # Ours beside the published column of the same data and setting; what this result set does not have follows.
     of = {(r["experiment"], r["metric"]): (r["dataset"], r["setting"]) for _, r in against.iterrows()}

@@ -139,7 +139,7 @@ def judge(path: str | Path) -> str:
     Raises:
         ConfigError: a bad config, or one without trials.
     """
-    config = read(path)[0]
+    config = read(path)
     if config.tuning is None or TUNING not in config.experiments:
         raise ConfigError(f"{path}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
     results = Results(config)

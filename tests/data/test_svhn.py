@@ -68,7 +68,7 @@ def svhn(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(svhn):
     """The results after the programs have trained and measured every method, by method."""
-    results = Results(read("small.yaml")[0])
+    results = Results(read("small.yaml"))
     train_runs.train_all(results, results.runs)
     measure_runs.measure_all(results, results.runs)
     assert all(results.stale(run) is None for run in results.runs)
@@ -100,7 +100,7 @@ def test_the_config_is_the_papers_set_up():
 
 
 def test_training_sees_normalised_images_of_both_files_and_a_balanced_thousand_labels(svhn, dataset):
-    run = expand(read("small.yaml")[0])[0]
+    run = expand(read("small.yaml"))[0]
     training = Training(run, dataset)
     held_out = 10 * PER_CLASS["train"] // 6
     assert training.x.shape == (10 * (PER_CLASS["train"] + PER_CLASS["extra"]) - held_out, 3 * 32 * 32)
@@ -116,7 +116,7 @@ def test_training_sees_normalised_images_of_both_files_and_a_balanced_thousand_l
 
 
 def test_batch_norm_is_in_every_layer_but_the_output_and_dropout_at_the_input_alone(svhn, dataset):
-    for run in expand(read("small.yaml")[0]):
+    for run in expand(read("small.yaml")):
         autoencoder = Training(run, dataset).objective.autoencoder
         norms = {n: m.num_features for n, m in autoencoder.named_modules() if isinstance(m, torch.nn.BatchNorm1d)}
         assert norms == {
@@ -175,7 +175,7 @@ def test_all_methods_start_from_the_same_weights_labels_and_batches(trained):
 def test_the_convolutional_config_trains_and_is_measured_too(svhn):
     text = (svhn / "small.yaml").read_text().replace("svhn.yaml", "svhn_conv.yaml").replace("epochs: 2", "epochs: 1")
     (svhn / "conv.yaml").write_text(text.replace("name: svhn", "name: svhn_conv"))
-    results = Results(read("conv.yaml")[0])
+    results = Results(read("conv.yaml"))
     runs = [run for run in results.runs if run.method in ("vae", "mmd_energy")]
     assert {(run.settings.architecture, run.settings.depth, run.settings.batch_norm) for run in runs} == {
         ("conv", 3, "all")
@@ -213,7 +213,7 @@ def test_control_rows_do_not_need_all_images_as_floats(svhn, monkeypatch):
 
     monkeypatch.setattr(datasets.Images, "__getitem__", watched)
     monkeypatch.setattr(baselines, "IMAGES", 300)
-    rows = measure_baselines.measure(Results(read("small.yaml")[0]))["rows"]
+    rows = measure_baselines.measure(Results(read("small.yaml")))["rows"]
     untrained = "nearest labelled code, random encoder"
     assert {row["method"] for row in rows} == {"nearest labelled image", "label spreading", untrained}
     assert all(0 <= row["value"] < 50 for row in rows if row["method"] != untrained)

@@ -234,7 +234,7 @@ def results(tmp_path, monkeypatch):
     """Trained runs that have been measured."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    results = Results(read("tiny.yaml")[0])
+    results = Results(read("tiny.yaml"))
     train_runs.train_all(results, results.runs[:1])
     measure_runs.measure_all(results, results.runs[:1])
     return results
@@ -290,7 +290,7 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     monkeypatch.chdir(tmp_path)
     text = CONFIG.replace("controls: false\n", "").replace("seeds: 2", "seeds: 1").replace("probes]", "likelihood]")
     (tmp_path / "tiny.yaml").write_text(text)
-    results = Results(read("tiny.yaml")[0])
+    results = Results(read("tiny.yaml"))
     first = measure_baselines.measure(results)["rows"]
     scores = {row["method"]: row["value"] for row in first if row["metric"] == "log_likelihood"}
     assert set(scores) == {"training images", "k-means centroids", "PCA + Gaussian mixture"}
@@ -300,6 +300,6 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     whole_files.write_json(results.folder / "baselines.json", content | {"rows": changed})
     more = text + text[text.index("  likelihood:") :].replace("likelihood:", "more:", 1)
     (tmp_path / "tiny.yaml").write_text(more)
-    second = measure_baselines.measure(Results(read("tiny.yaml")[0]))["rows"]
+    second = measure_baselines.measure(Results(read("tiny.yaml")))["rows"]
     assert second[: len(first)] == changed
     assert [row | {"experiment": "likelihood"} for row in second[len(first) :]] == first

@@ -20,7 +20,7 @@ def done(tmp_path_factory):
     (folder / "tiny.yaml").write_text(TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        results = Results(read("tiny.yaml")[0])
+        results = Results(read("tiny.yaml"))
         train_runs.train_all(results, results.runs)
         measure_runs.measure_all(results, results.runs)
         collect.collect(results)
@@ -32,7 +32,7 @@ def results(done, tmp_path, monkeypatch):
     """A copy of it to spoil, the working folder."""
     shutil.copytree(done, tmp_path / "copy")
     monkeypatch.chdir(tmp_path / "copy")
-    return read("tiny.yaml")
+    return Results(read("tiny.yaml"))
 
 
 def checked(capsys, *arguments):
@@ -52,7 +52,7 @@ def test_sound_results_have_no_problems(results, capsys):
 
 @pytest.mark.parametrize("key", ["version", "status", "run", "hashes"])
 def test_a_record_without_a_key_is_named(key, results, capsys):
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     path = folder / "runs" / runs[1].id / "record.json"
     edit(path, lambda content: content.pop(key))
     code, output = checked(capsys)
@@ -73,7 +73,7 @@ ALTERED = {
 @pytest.mark.parametrize("key", ALTERED)
 def test_an_altered_record_is_found(key, results, capsys):
     value, expected = ALTERED[key]
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     path = folder / "runs" / runs[0].id / "record.json"
     edit(path, lambda content: content.update({key: value}))
     code, output = checked(capsys)
@@ -83,7 +83,7 @@ def test_an_altered_record_is_found(key, results, capsys):
 
 @pytest.mark.parametrize("name", ["weights", "batches"])
 def test_methods_that_did_not_start_alike_are_found(name, results, capsys):
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     other = next(run for run in runs if run.seed == 1 and run.method != runs[0].method)
     edit(folder / "runs" / other.id / "record.json", lambda content: content["hashes"].update({name: "0" * 64}))
     code, output = checked(capsys)
@@ -92,7 +92,7 @@ def test_methods_that_did_not_start_alike_are_found(name, results, capsys):
 
 
 def test_seeds_that_started_alike_are_found(results, capsys):
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     zero, one = ([folder / "runs" / run.id / "record.json" for run in runs if run.seed == seed] for seed in (0, 1))
     weights = whole_files.read_json(zero[0])["hashes"]["weights"]
     for path in one:
@@ -103,7 +103,7 @@ def test_seeds_that_started_alike_are_found(results, capsys):
 
 
 def test_measurements_that_are_not_numbers_twice_there_or_of_another_record_are_found(results, capsys):
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     first, second, third = (folder / "runs" / run.id / "metrics.json" for run in runs[:3])
     edit(first, lambda content: content["rows"][0].update(value="much"))
     edit(second, lambda content: content["rows"].append(content["rows"][0]))
@@ -116,7 +116,7 @@ def test_measurements_that_are_not_numbers_twice_there_or_of_another_record_are_
 
 
 def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys):
-    _, runs, folder = results
+    runs, folder = results.runs, results.folder
     model = folder / "runs" / runs[0].id / "model.safetensors"
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
@@ -147,7 +147,7 @@ def test_codes_that_were_cut_off_are_named_and_those_of_the_set_are_kept(results
 
 
 def test_strict_wants_every_run_finished(results, capsys):
-    config, runs, folder = results
+    config, runs, folder = results.config, results.runs, results.folder
     for name in ("runs.jsonl", "metrics.csv"):
         (folder / name).unlink()
     shutil.rmtree(folder / "runs" / runs[0].id)

@@ -35,11 +35,11 @@ def clone(made, folder):
     (folder / "tiny").mkdir(parents=True)
     for name in FILES:
         shutil.copy(made[1] / name, folder / "tiny" / name)
-    return Results(read(made[0])[0], folder)
+    return Results(read(made[0]), folder)
 
 
 def test_a_clone_reads_what_was_packed_and_packs_it_to_the_same_bytes(made, tmp_path):
-    here, there = Results(read(made[0])[0], made[1].parent), clone(made, tmp_path)
+    here, there = Results(read(made[0]), made[1].parent), clone(made, tmp_path)
     before = content(made[1])
     for run in here.runs:
         assert there.record(run) == here.record(run)
@@ -141,7 +141,7 @@ def test_a_damaged_file_of_codes_or_epochs_leaves_what_was_packed_of_it(made, tm
 
 def part(made, folder, wanted):
     """The result set of some of the runs, as another machine would have it."""
-    results = Results(read(made[0])[0], folder)
+    results = Results(read(made[0]), folder)
     results.runs = [run for run in results.runs if wanted(run)]
     for run in results.runs:
         shutil.copytree(made[1] / "runs" / run.id, results.path(run))
@@ -241,7 +241,7 @@ VERIFY = """
 import pathlib, sys
 from bench.records.freshness import Results, read
 from bench.records import whole_files
-results = Results(read(sys.argv[2])[0], pathlib.Path(sys.argv[1]))
+results = Results(read(sys.argv[2]), pathlib.Path(sys.argv[1]))
 print("ready", flush=True)
 for i in range(10_000):
     for run in results.runs:

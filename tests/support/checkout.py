@@ -100,7 +100,7 @@ class Checkout:
     def stale(self, config: str = "config/tiny.yaml") -> dict[str, set[str]]:
         """Stage → the runs that must start over there."""
         code = (
-            "import sys; from bench.records.freshness import Results, read; r = Results(read(sys.argv[1])[0])\n"
+            "import sys; from bench.records.freshness import Results, read; r = Results(read(sys.argv[1]))\n"
             "for x in r.runs: print(r.stale(x), x.id)"
         )
         found: dict[str, set[str]] = {"train": set(), "evaluate": set(), "None": set()}

@@ -143,7 +143,7 @@ experiments:
 
 STALE = """
 from bench.records.freshness import Results, read
-results = Results(read("mine.yaml")[0])
+results = Results(read("mine.yaml"))
 print([f"{run.experiment}/{run.method}" for run in results.runs if results.stale(run) == "train"])
 """
 

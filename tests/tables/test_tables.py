@@ -13,6 +13,7 @@ from bench.config.reading import check, load
 from bench.tables import experiment_tables, files, metric_names, paper_tables, published
 from bench.tables.formats import number, spread, to_markdown
 from bench.tables.metric_names import METRICS, metric
+from bench.tables.words import words
 from tests.support.tidy import tidy
 
 LATENTS = {"latents": {"z": {"prior": "gaussian", "dim": 8}}, "decoder": ["z"], "evaluations": ["likelihood"]}
@@ -189,7 +190,7 @@ def test_one_seed_prints_no_spread():
 def test_every_table_is_written_in_every_form(results, tmp_path):
     config, table, cells = results
     written = files.write_tables(config, table, cells, tmp_path)
-    assert {"likelihood", "likelihood_details", "likelihood_mismatch", *paper_tables.PAPER} <= set(written)
+    assert {"likelihood", "likelihood_details", "likelihood_mismatch", *words()["paper"]} <= set(written)
     for name in written:
         assert all((tmp_path / f"{name}.{suffix}").stat().st_size for suffix in ("csv", "md", "tex"))
     again = tmp_path / "again"
@@ -264,7 +265,7 @@ def test_no_verdict_and_no_table_of_the_papers_rests_on_a_source_that_was_not_re
     assert published.published_of(config, "likelihood", "log_likelihood", "aae") == 340
     for content in paper_tables.paper_tables(config, cells, against):
         shown = {e.text for row in content.rows for e in row[1:]}
-        assert not shown & set(unread[unread.table.isin(p.source for p in paper_tables.PAPER.values())].value)
+        assert not shown & set(unread[unread.table.isin(p["tables"][0] for p in words()["paper"].values())].value)
 
 
 def test_ours_stand_beside_the_published_values(results):

@@ -121,7 +121,7 @@ def test_modules_that_are_renamed_and_moved_make_nothing_stale_and_every_record_
 
 
 def test_a_run_of_each_cell_comes_first(monkeypatch):
-    results = Results(read(ROOT / "config/rivals_tuned.yaml")[0])
+    results = Results(read(ROOT / "config/rivals_tuned.yaml"))
     monkeypatch.setattr(verify, "verify_run", lambda run, record: verify.Verdict(run.id, "stale", "for a test"))
     monkeypatch.setattr(Results, "record", lambda self, run: {"status": "ok"})
     found = verify.verify(results, results.runs, say=lambda line: None)
