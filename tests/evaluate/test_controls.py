@@ -83,6 +83,15 @@ def test_the_pca_mixture_resembles_the_images(digits):
     torch.testing.assert_close(samples.mean(0), x[:1200].mean(0), atol=0.08, rtol=0)
 
 
+@pytest.mark.parametrize(("n", "components"), [(30, 2), (100, 6), (500, 20)])
+def test_the_pca_mixture_has_a_component_for_every_twenty_images_and_at_most_twenty(digits, n, components, monkeypatch):
+    asked, mixture = [], baselines.GaussianMixture
+    monkeypatch.setattr(baselines, "GaussianMixture", lambda k, **own: (asked.append((k, own)), mixture(k, **own))[1])
+    baselines.pca_mixture(digits[0][:n], 10, seed=0)
+    [(k, own)] = asked
+    assert (k, own["reg_covar"]) == (components, 1e-4)
+
+
 def test_unlabelled_images_help_the_graph(digits):
     x, y = digits
     known, test = (x[:30], y[:30]), (x[1300:], y[1300:])

@@ -122,6 +122,23 @@ def test_the_edge_of_a_grid_is_reported_and_the_fine_search_passes_it():
         assert parzen.log_likelihood(validation, samples, nudge * fine.sigma).mean() <= fine.mean + 1e-6
 
 
+def test_each_round_looks_between_the_neighbours_of_the_best():
+    """A grid of three and one round: nine more, even in log σ, between those beside the best."""
+    validation, samples = images(30, 20), images(100, 20)
+    tried, scores = [], parzen.Parzen.scores
+    protocol = parzen.Protocol((0.01, 0.1, 1.0), rounds=1)
+
+    def kept(self):
+        tried.append(self.sigmas)
+        return scores(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parzen.Parzen, "scores", kept)
+        best = protocol.select(validation, samples)
+    assert tried[1] == pytest.approx(np.geomspace(0.01, 1, 11)[1:-1])
+    assert best.sigma in tried[0] + tried[1]
+
+
 def test_what_has_no_density_is_an_error():
     test = torch.rand(4, 3)
     with pytest.raises(ValueError, match="at least one sample"):
@@ -137,6 +154,8 @@ def test_the_nearest_sample():
     nearest = parzen.Parzen(test, [0.1]).add(samples).nearest
     expected = torch.cdist(test.double(), samples.double()).square().amin(1)
     torch.testing.assert_close(nearest, expected, atol=1e-5, rtol=0)
+    [score] = parzen.Parzen(test, [0.1]).add(samples).scores()
+    assert score.nearest == pytest.approx(expected.mean().item() / 5, abs=1e-5)
 
 
 @pytest.mark.skipif("DATA_ROOT" not in os.environ, reason="DATA_ROOT names no folder with MNIST")
