@@ -441,3 +441,19 @@ def test_the_annealing_of_sinkhorn_stays_as_near_to_the_converged_value_as_it_sa
         quick = value(load("sinkhorn")(prior, blur=blur), z)
         converged = value(load("sinkhorn")(prior, blur=blur, scaling=0.98), z)
         assert -low < quick / converged - 1 < 0.02
+
+
+def test_a_learnt_source_sees_standardised_codes_at_a_rate_that_falls_to_nothing(monkeypatch):
+    rates, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(
+        torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1]
+    )
+    source, seen = load("gmmn")(Gaussian(2), steps=4), []
+    loss = source.loss
+    monkeypatch.setattr(source, "loss", lambda codes: (seen.append(codes), loss(codes))[1])
+    source.fit(torch.tensor([3.0, -1.0]) + torch.tensor([0.1, 5.0]) * torch.randn(2000, 2))
+    assert rates == pytest.approx([1e-3, 0.75e-3, 0.5e-3, 0.25e-3])
+    codes = torch.cat(seen)
+    assert codes.shape == (4 * 256, 2)
+    torch.testing.assert_close(codes.mean(0), torch.zeros(2), atol=0.15, rtol=0)
+    torch.testing.assert_close(codes.std(0), torch.ones(2), atol=0.15, rtol=0)
