@@ -6,7 +6,7 @@ latentbench perf training [--config config/mnist.yaml] [--experiment likelihood]
 
 A step is one of `bench.train.loop` on random images. "products" is the share of its time that the same matrix
 products take alone: those that the step calls, recorded and run again. "bare" is the time of the bare loop in ours,
-above 1 where ours is faster: the same arithmetic written down plainly, where there is one code. A method with a
+above 1 where ours is faster: the same arithmetic written down plainly, of one code and linear layers. A method with a
 schedule, such as aae/joint, is the method in that schedule.
 """
 
@@ -185,7 +185,7 @@ def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int) -> dict:
     real.turn(2)
     recorded = products(real)
     jobs = {"ours": real.turn, "products": repeated(recorded.run)}
-    if len(settings.latents) == 1:
+    if len(settings.latents) == 1 and settings.architecture == "mlp":
         jobs["bare"] = repeated(BareSteps(settings, dataset).step)
     turns(jobs, 1, 1)
     times = turns(jobs, steps, rounds)
