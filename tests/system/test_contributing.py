@@ -94,3 +94,32 @@ def test_a_plug_in_that_is_no_python_costs_its_own_row_and_no_page(copy):
     latentbench(copy, ["latentbench", "cite", "quick"])
     page = copy.folder / ran.strip().splitlines()[-1].partition(": ")[2]
     assert any("SyntaxError" in path.read_text(encoding="utf-8") for path in [page, *page.parent.glob("**/*.html")])
+
+
+def test_plug_ins_that_break_fail_their_own_tests_and_one_that_is_blind_is_told_what_to_declare(copy):
+    copy.write("regularizers/broken.py", "def (")
+    for name, line in (("raises", "raise RuntimeError('no')"), ("blind", "super().__init__(prior)")):
+        method = f'''from regularizers import Regularizer
+
+
+class Plug(Regularizer):
+    """Says {name}, of which ten more words tell whoever reads this what it is and why."""
+
+    title = "{name}"
+
+    def __init__(self, prior):
+        {line}
+
+    def forward(self, codes, posterior):
+        return codes.mean(0).square().sum()
+'''
+        copy.write(f"regularizers/{name}.py", method)
+    try:
+        own = "tests/regularizers/test_regularizers.py::test_penalty_grows_with_the_distortion"
+        copy.run("python", "-m", "pytest", "-q", "--collect-only", "tests/regularizers")
+        said = copy.run("python", "-m", "pytest", "-q", own, "-k", "gmmn or blind or raises or broken", rc=1)
+    finally:
+        for name in ("broken", "raises", "blind"):
+            (copy.folder / f"regularizers/{name}.py").unlink()
+    assert {name for name in re.findall(rf"FAILED {own}\[(\w+)-", said)} == {"blind", "raises", "broken"}
+    assert "`unsupported` says so" in said
