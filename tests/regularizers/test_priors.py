@@ -80,6 +80,8 @@ def test_log_density_is_scipys(name):
     ]
     expected = np.log(prior.weights.double().numpy() @ np.array(parts))
     np.testing.assert_allclose(prior.distribution.log_prob(z), expected, rtol=1e-3, atol=1e-3)
+    joint = prior.weights.double().numpy() * np.array(parts).T
+    np.testing.assert_allclose(prior.log_joint(z).double().exp(), joint, rtol=2e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["wide", "petals"])
@@ -173,6 +175,22 @@ def test_swiss_roll_lies_on_the_curve():
     off = torch.remainder(angle - 4 * math.pi * r / 3 + math.pi, 2 * math.pi) - math.pi
     assert (off * r).abs()[r > 0.5].quantile(0.99) < 0.1
     assert torch.quantile((r / 3) ** 2, 0.5).item() == pytest.approx(0.5, abs=0.05)  # u is uniform
+
+
+def test_a_piece_of_the_swiss_roll_is_as_long_as_its_share_of_the_curve():
+    """As a uniform distribution over it, whose variance is its length squared over 12, and as thick as asked."""
+    u = torch.linspace(0, 1, 51, dtype=torch.float64).sqrt()
+    ends = torch.stack([3 * u * (4 * math.pi * u).cos(), 3 * u * (4 * math.pi * u).sin()], 1)
+    variances = SwissRoll(components=50, thickness=0.02).covariances.diagonal(dim1=1, dim2=2).sum(1)
+    expected = ends.diff(dim=0).square().sum(1) / 12 + 0.02**2
+    torch.testing.assert_close(variances.double(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_gaussian_is_centred_and_as_wide_as_its_scale():
+    prior = Gaussian(3, 2.0)
+    assert prior.means.tolist() == [[0.0, 0.0, 0.0]]
+    assert torch.equal(prior.covariances[0], 4 * torch.eye(3))
+    torch.testing.assert_close(prior.distribution.variance, torch.full((3,), 4.0))
 
 
 def test_kl_to_a_gaussian_is_exact():
