@@ -96,6 +96,7 @@ def test_a_given_label_joins_the_code(batch):
     [(_, codes, posterior)] = o.penalised(batch, o.encode(batch))
     assert codes.shape == (5, 2 + 11)
     assert codes[3, 2:].tolist() == [0] * 10 + [1]
+    assert (o.regularizers[0].prior.dim, o.regularizers[0].prior.labels) == (13, 11)
     assert posterior.mean.shape == codes.shape
 
 
