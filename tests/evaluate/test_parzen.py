@@ -122,11 +122,12 @@ def test_the_edge_of_a_grid_is_reported_and_the_fine_search_passes_it():
         assert parzen.log_likelihood(validation, samples, nudge * fine.sigma).mean() <= fine.mean + 1e-6
 
 
-def test_each_round_looks_between_the_neighbours_of_the_best():
-    """A grid of five and one round: nine more, even in log σ, between those beside the best."""
+@pytest.mark.parametrize("grid", [(0.001, 0.01, 0.1, 1.0, 10.0), (0.001, 0.01, 0.1, 1.0)])
+def test_each_round_looks_between_the_neighbours_of_the_best(grid):
+    """One round: nine more, even in log σ, between those beside the best."""
     validation, samples = images(30, 20), images(100, 20)
     tried, scores = [], parzen.Parzen.scores
-    protocol = parzen.Protocol((0.001, 0.01, 0.1, 1.0, 10.0), rounds=1)
+    protocol = parzen.Protocol(grid, rounds=1)
 
     def kept(self):
         tried.append(self.sigmas)
