@@ -125,6 +125,13 @@ def test_a_step_is_so_many_leaps_each_of_half_a_kick_a_drift_and_half_a_kick():
     torch.testing.assert_close(after.z[moved], end[moved])
 
 
+def test_dynamics_that_overflow_are_refused():
+    annealing, x, z = Annealing(Model(lambda z: z, Gaussian(1), 1.0)), torch.ones(20, 1), torch.randn(20, 1)
+    after, probability = annealing.step(x, annealing.model.state(x, z), 1.0, torch.full((20,), 1e30))
+    assert probability.tolist() == [0] * 20
+    assert torch.equal(after.z, z)
+
+
 def test_the_length_of_a_leap_is_tuned_to_the_acceptance():
     torch.manual_seed(1)
     model = Model(lambda z: z, Gaussian(2), 0.3)
