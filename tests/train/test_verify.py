@@ -62,7 +62,7 @@ EDITS = {
     "the sign of a penalty": (
         "regularizers/mmd.py", "return value + self.mu", "return -value + self.mu", {"likelihood/mmd", "petals/mmd"}
     ),
-    "a rate in a default": ("bench/config/schema.py", "lr: Rate = 1e-3", "lr: Rate = 5e-4", ALL),
+    "a rate in a default": ("bench/config/schema.py", "lr: values.Rate = 1e-3", "lr: values.Rate = 5e-4", ALL),
     "the scale of a prior": ("regularizers/_mixture_priors.py", "le=1e3)] = 4.2", "le=1e3)] = 4.0", {"petals/mmd"}),
     "what is fitted last": ("regularizers/ex_post.py", "means_))", "means_) + 1)", {"likelihood/ex_post"}),
     "the rates of later epochs": (
@@ -92,7 +92,7 @@ MOVES = {
         "train.autoencoder": "train.network", "train.objective": "train.loss", "data.labelled_subsets": "data.labels",
         "config.streams": "data.streams", "train.diagnostics": "evaluate.diagnostics",
         "train.crashes": "door.crashes", "train.interruptions": "records.interruptions", "data.idx": "records.idx",
-        "config.cells": "records.cells", "config.layers": "records.layers", "config.values": "records.values",
+        "config.cells": "records.cells", "config.layers": "records.layers", "config.messages": "records.messages",
         "config.signatures": "records.signatures", "config.new_method": "door.new_method",
     }.items()
 }  # fmt: skip
