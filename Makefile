@@ -60,8 +60,8 @@ test: .venv/ready
 test-faults: .venv/ready
 	python -m pytest -q -m faults
 
-# Changes the code in one place after the other: which changes does no test notice? ONLY names modules or lines of the
-# core (tests/mutants.py), SAMPLE how many changes of each module: `make mutants ONLY=evaluate/parzen SAMPLE=20`.
+# Which changes of the code that decides numbers does no test notice? ONLY names modules (all of the core if none is
+# named: hours), SAMPLE how many changes of each: `make mutants ONLY=bench/evaluate/parzen.py SAMPLE=20`.
 SAMPLE ?= 20
 .PHONY: mutants
 mutants: .venv/ready
