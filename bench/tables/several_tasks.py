@@ -72,8 +72,8 @@ def agreement(tasks: Sequence[tuple[pd.DataFrame, pd.DataFrame]], draws: int = 1
     """Do two data sets order the methods alike, over all `tasks`, each given on both?
 
     τ is the share of pairs of methods in the same order less the share in the opposite one (Kendall, 1938, by means
-    over seeds). The interval draws each mean from the t distribution that its seeds give it: NaN where a method has
-    one seed.
+    over seeds). The interval draws each mean from the t distribution that its seeds give it; a method with one seed has
+    the mean spread of the others, and it is NaN where all have one.
     """
     rng, alike = np.random.default_rng(0), []
     for sides in tasks:
@@ -89,5 +89,6 @@ def agreement(tasks: Sequence[tuple[pd.DataFrame, pd.DataFrame]], draws: int = 1
 def _means(task: pd.DataFrame, draws: int, rng: np.random.Generator) -> np.ndarray:
     """The methods' means, (1 + draws, methods): as measured, then with the noise that so few seeds leave."""
     seeds, mean, sd = task.count().to_numpy(), task.mean().to_numpy(), task.std().to_numpy()
+    sd = np.where(np.isnan(sd), np.nanmean(sd) if np.isfinite(sd).any() else np.nan, sd)
     noise = rng.standard_t(np.maximum(seeds - 1, 1), (draws, len(mean))) * sd / np.sqrt(seeds)
     return np.vstack([mean, mean + noise])

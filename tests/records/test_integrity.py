@@ -134,16 +134,15 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
 
 def test_codes_that_were_cut_off_are_named_and_those_of_the_set_are_kept(results, capsys):
     """As an interrupted copy leaves them."""
-    config, runs, folder = results
-    before = (folder / "arrays.npz").read_bytes()
-    path = folder / "runs" / runs[0].id / "codes.npz"
+    before = (results.folder / "arrays.npz").read_bytes()
+    path = results.path(results.runs[0], "codes.npz")
     path.write_bytes(path.read_bytes()[:2000])
     code, output = checked(capsys)
     assert code == 1
     assert f"{path}: not a whole file of arrays" in output
-    assert f"latentbench evaluate tiny {runs[0].id} --force" in output
-    collect.collect(Results(config))
-    assert (folder / "arrays.npz").read_bytes() == before
+    assert f"latentbench evaluate tiny {results.runs[0].id} --force" in output
+    collect.collect(results)
+    assert (results.folder / "arrays.npz").read_bytes() == before
 
 
 def test_strict_wants_every_run_finished(results, capsys):

@@ -230,3 +230,5 @@ def test_agreement_is_as_sure_as_its_seeds(rng):
     noisy = pd.DataFrame(rng.normal([0, 10, 20, 30], 20, (3, 4)), columns=[*"abcd"])
     assert several_tasks.agreement([(noisy, noisy)]).low < 0.5
     assert np.isnan(several_tasks.agreement([(apart[:1], apart)]).low)
+    noisy.loc[1:, "a"] = np.nan  # one seed, as unsure as the others
+    assert -1 <= several_tasks.agreement([(noisy, noisy)]).low < 0.5
