@@ -1,6 +1,6 @@
 """Training steps of the real loop beside their matrix products and a bare loop.
 
-latentbench perf training [--config config/mnist.yaml] [--experiment likelihood] [--methods ae vae aae mmd]
+latentbench perf training [--config config/mnist_wide.yaml] [--experiment likelihood] [--methods ae vae aae mmd]
                           [--batches 100 256] [--precisions float32 bfloat16] [--steps 5] [--rounds 10] [--threads 1]
                           [--json FILE]
 
@@ -198,7 +198,7 @@ def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int) -> dict:
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
     parser = options("training", __doc__)
-    parser.add_argument("--config", default="config/mnist.yaml", help="has the experiment")
+    parser.add_argument("--config", default="config/mnist_wide.yaml", help="has the experiment")
     parser.add_argument("--experiment", default="likelihood", help="has the methods")
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--batches", type=int, nargs="+", default=[100, 256])

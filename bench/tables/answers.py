@@ -121,9 +121,8 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
     rows = [Row(*names, list(found)) for names, *found in zip(named, *columns, strict=True) if any(found)]
     used = {m.reference for m in measures}
     name = short(config, used.pop()) if len(used) == 1 else q["references_name"]
-    return Picture(
-        q["title"], answer(rows, measures, name), caveat(config, table, rows), rule(measures), name, measures, rows
-    )
+    said = caveat(config, table, rows, measures)
+    return Picture(q["title"], answer(rows, measures, name), said, rule(measures), name, measures, rows)
 
 
 def measure(experiment: str, metric: str, reference: str) -> Measure:
@@ -172,9 +171,10 @@ def answer(rows: list[Row], measures: list[Measure], reference: str) -> str:
     return f"Undecided: no measure that counts tells {row.short} from {reference}."
 
 
-def caveat(config: Config, table: pd.DataFrame, rows: list[Row]) -> str:
-    """What the answer is worth, in a sentence."""
-    cells = [c for row in rows for c in row.cells if c and c.word != "reference"]
+def caveat(config: Config, table: pd.DataFrame, rows: list[Row], measures: list[Measure]) -> str:
+    """What the answer is worth, in a sentence: of the measures that count."""
+    pairs = [pair for row in rows for pair in zip(measures, row.cells, strict=True)]
+    cells = [c for m, c in pairs if m.counts and c and c.word != "reference"]
     decided = [c for c in cells if c.word in ("better", "worse")]
     parts = [words()["presets"].get(config.preset, "")]
     if cells:

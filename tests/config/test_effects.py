@@ -205,7 +205,7 @@ def done(folder, said):
     experiments = [title(config, e, "experiments") for e in config.experiments]
     rows = pd.DataFrame({k: [] for k in (*RUN, "metric", "value", "status", "seconds", "run", "current")})
     chosen_by = [config.tuning.metric, ledger(config, rows).to_csv()] if config.tuning else []
-    shown = answers.caveat(config, rows, []), chosen_by
+    shown = answers.caveat(config, rows, [], []), chosen_by
     runs = [(run.id, run.data_root, run.settings.evaluations) for run in results.runs]
     return (
         results.folder,

@@ -67,8 +67,8 @@ def test_a_number_is_written_in_again(own):
 
 def test_what_nobody_trained_is_no_training():
     """Of the committed results: baselines such as k-means are rows, too."""
-    of = quotations.known("mnist")
-    records = [line for line in (documents.ROOT / "results/mnist/runs.jsonl").read_text().splitlines()]
+    of = quotations.known("mnist_wide")
+    records = [line for line in (documents.ROOT / "results/mnist_wide/runs.jsonl").read_text().splitlines()]
     trained = [r for line in records if (r := json.loads(line)).get("record", {}).get("status") == "ok"]
     assert quotations.runs(of).startswith(f"{len(trained):,} trainings, ")
     assert len(trained) < len(records)

@@ -125,7 +125,7 @@ def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
 def test_a_caveat_has_no_empty_part_and_none_is_said_of_no_runs(asked):
     config = config_of("ae", "aae", "mmd", "hidden", "own", likelihood={}, classes={}, preset="other")
     assert answers.picture(config, gains(40, 2)).caveat.startswith("with 4 seeds 3 of 4 differences")
-    assert answers.caveat(config, gains(40, 2)[:0], []) == "No run has finished yet."
+    assert answers.caveat(config, gains(40, 2)[:0], [], []) == "No run has finished yet."
 
 
 def test_of_several_references_the_best_is_each_measures(asked, config):
@@ -153,13 +153,13 @@ def test_a_method_of_trials_alone_is_no_row(asked):
 
 def test_the_cost_of_a_step_is_a_multiple_of_the_plain_autoencoders(asked, config):
     table = tidy({("likelihood", m, "reconstruction"): [1.0] * 4 for m in ("ae", "aae", "mmd")})
-    table["seconds"] = table["method"].map({"ae": 10.0, "aae": 35.0, "mmd": 20.0}) + table["seed"] * 0.1
+    table["seconds"] = table["method"].map({"ae": 10.0, "aae": 35.0, "mmd": 20.0}) * (1 + (table["seed"] - 1).abs())
     found = answers.picture(config, table)
     assert [m.label for m in found.measures] == ["step"]
     by_method = {row.method: row.cells[0] for row in found.rows}
-    assert by_method["aae"].mean == pytest.approx(3.5, rel=0.02)
-    assert by_method["mmd"].difference == pytest.approx(1.5, rel=0.02)
-    assert by_method["mmd"].word == "better"
+    assert by_method["aae"].mean == 3.5  # of the fastest seed: others were disturbed
+    assert by_method["mmd"].difference == 1.5
+    assert by_method["mmd"].word == "undecided"
 
 
 def test_times_of_another_machine_are_no_cost(asked, config):
@@ -219,7 +219,7 @@ def test_the_words_name_what_is_there():
     from bench.config.reading import load
     from bench.tables.metric_names import metric
 
-    base, q = load(words.SHARE / "config/mnist.yaml"), words.words()["question"]
+    base, q = load(words.SHARE / "config/mnist_wide.yaml"), words.words()["question"]
     assert {*q["left_out"], *q["challenger"], q["plain"], *q["reference"]} <= {*base.methods}
     assert all(m["experiment"] in base.experiments for m in q["measures"])
     assert all(metric(m["metric"]).higher_is_better is not None and metric(m["metric"]).margin for m in q["measures"])
