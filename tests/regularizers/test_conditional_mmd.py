@@ -77,7 +77,7 @@ def test_codes_that_are_to_be_one_point_are_declared_unsupported():
     assert "one point" in ConditionalMMD.unsupported(OneHot(1), "deterministic")
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", ["imq", "energy"])
 def test_prior_samples_have_none_in_the_mean(kernel):
     prior = labelled(Petals(), 0.5)
     regularizer = ConditionalMMD(prior, kernel=kernel)
@@ -105,8 +105,8 @@ def test_swapped_labels_are_seen_as_far_as_they_are_wrong(kernel):
     assert noticed[0] > 20 * abs(noticed[1])
 
 
-@pytest.mark.parametrize("kernel", ["imq", "energy"])
-def test_classes_that_start_in_the_wrong_petals_come_home(kernel):
+@pytest.mark.parametrize(("kernel", "rate", "steps"), [("imq", 0.1, 300), ("energy", 0.3, 100)])
+def test_classes_that_start_in_the_wrong_petals_come_home(kernel, rate, steps):
     """The case that a label as a coordinate loses: every petal is full, and each class lies in the opposite one."""
     petals, n = Petals(), 400
     label = torch.arange(n) % UNLABELLED
@@ -116,8 +116,8 @@ def test_classes_that_start_in_the_wrong_petals_come_home(kernel):
     for kind in (ConditionalMMD, MMD):
         z = start.clone().requires_grad_()
         regularizer = kind(labelled(petals, 0.25), kernel=kernel, normalise=True)
-        optimizer = torch.optim.Adam([z], lr=0.1)
-        for _ in range(300):
+        optimizer = torch.optim.Adam([z], lr=rate)
+        for _ in range(steps):
             optimizer.zero_grad()
             codes = codes_with(given, z)
             regularizer(codes, Point(codes)).backward()

@@ -140,9 +140,8 @@ def test_the_quadrature_is_exact_at_points(kernel):
 
 
 @kernels
-@pytest.mark.parametrize("name", ["gaussian", "petals", "labelled"])
-def test_the_unbiased_statistic_has_mean_zero_under_the_prior(name, kernel):
-    prior = PRIORS[name]
+def test_the_unbiased_statistic_has_mean_zero_under_the_prior(kernel):
+    prior = PRIORS["labelled"]
     mmd = MMD(prior, kernel)
     values = torch.stack([mmd(z, Point(z)) for z in (prior.sample(60) for _ in range(400))])
     assert abs(values.mean()) < 4 * values.std() / 20
@@ -190,7 +189,7 @@ def test_equal_components_are_one_gaussian_and_motions_change_nothing():
 @priors
 @kernels
 def test_gradients_are_those_of_finite_differences(prior, kernel):
-    z = prior.sample(9).double() + 0.1 * torch.randn(9, prior.dim, dtype=torch.float64)
+    z = prior.sample(4).double() + 0.1 * torch.randn(4, prior.dim, dtype=torch.float64)
     mean, std = z.clone().requires_grad_(), (0.2 + torch.rand_like(z)).requires_grad_()
     # The energy kernel's value is a difference of sums near 1e4, and so exact to 1e-11: smaller steps see its rounding.
     eps = 1e-5 if kernel == "energy" else 1e-6
@@ -201,8 +200,11 @@ def test_gradients_are_those_of_finite_differences(prior, kernel):
         assert torch.autograd.gradcheck(gaussian, (mean, std))
 
 
-@pytest.mark.parametrize("prior", [Gaussian(2), Petals()], ids=["diagonal", "full"])
-@kernels
+@pytest.mark.parametrize(
+    ("prior", "kernel"),
+    [(Gaussian(2), "imq"), *((Petals(), kernel) for kernel in KERNELS)],
+    ids=["diagonal", *(f"full-{kernel}" for kernel in KERNELS)],
+)
 def test_integrated_posteriors_are_the_mean_over_their_samples(prior, kernel):
     mean, std = prior.sample(30).double(), 0.2 + torch.rand(30, 2, dtype=torch.float64)
     posterior = Independent(Normal(mean, std), 1)
@@ -222,11 +224,10 @@ def test_a_product_of_points_and_gaussians_is_integrated():
     assert mmd(wide.rsample(), wide) == mmd(wide.mean, wide) != mmd(narrow.mean, narrow)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "petals", "labelled"])
 @kernels
-def test_a_step_down_the_gradient_brings_particles_closer(name, kernel):
+def test_a_step_down_the_gradient_brings_particles_closer(kernel):
     """A penalty with the wrong sign was published and stayed for two years."""
-    prior = PRIORS[name]
+    prior = PRIORS["petals"]
     z = (prior.sample(200) + 1).requires_grad_()
     judge = "energy" if kernel != "energy" else "imq"
     before = penalty(prior, z, judge).item()
@@ -278,18 +279,18 @@ def test_float32_is_accurate_far_from_the_origin(kernel):
 
 
 def test_blocks_add_up_and_memory_is_flat():
-    z = torch.randn(20_000, 4)
+    z = torch.randn(700, 4)
     program = (
         "import resource, torch; from regularizers import Gaussian, Point;"
         "from regularizers.mmd import MMD; torch.set_num_threads(1); peak = lambda: "
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024; m = MMD(Gaussian(4)); z = torch.randn(200, 4);"
-        "m(z, Point(z)); before = peak(); z = torch.randn(20_000, 4, requires_grad=True);"
+        "m(z, Point(z)); before = peak(); z = torch.randn(10_000, 4, requires_grad=True);"
         "m(z, Point(z)).backward(); print(peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 100  # MB; one kernel matrix would be 1600
+    assert float(done.stdout) < 100  # MB; one kernel matrix would be 400
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 0
-    few = z[:700].double()
+    few = z.double()
     k = ladder(Gaussian(4), "imq", None)
     direct = (k.values(torch.cdist(few, few).square()).sum() - 700 * k.diagonal) / (700 * 699)
     mmd = MMD(Gaussian(4))
@@ -339,7 +340,7 @@ def test_the_formula_for_keops_is_the_kernel_and_its_slope(kernel):
 
 
 @compiler
-@pytest.mark.timeout(900)  # two compilations, 20 s alone
+@pytest.mark.timeout(900)  # a compilation, 10 s alone
 def test_keops_agrees_in_value_and_gradient_beside_a_poisoned_cache(tmp_path):
     """In its own process: the shared folder is broken in three ways, none of which KeOps survives."""
     shared = tmp_path / ".cache" / "keops2.3"
@@ -359,22 +360,22 @@ def test_keops_agrees_in_value_and_gradient_beside_a_poisoned_cache(tmp_path):
     assert not [*folder.glob("*.so")]
 
 
+# The kernel that is infinitely steep at 0; the formulas of all three are those of `lazy`, above.
 KEOPS = """
 import torch
 from regularizers import Gaussian
 from regularizers import Point
 from regularizers.mmd import MMD
-for kernel in ("imq", "energy"):
-    results = []
-    for backend in ("dense", "keops"):
-        z = (torch.randn(700, 2, generator=torch.Generator().manual_seed(0)) + 0.5).requires_grad_()
-        mmd = MMD(Gaussian(2), kernel, backend=backend)
-        value = mmd(z, Point(z))
-        (700 * value).backward()
-        assert mmd.describe() == {"backend": backend}, mmd.describe()
-        results.append((value.detach(), z.grad))
-    for dense, keops in zip(*results):
-        torch.testing.assert_close(dense, keops, atol=1e-5, rtol=1e-5)
+results = []
+for backend in ("dense", "keops"):
+    z = (torch.randn(700, 2, generator=torch.Generator().manual_seed(0)) + 0.5).requires_grad_()
+    mmd = MMD(Gaussian(2), "energy", backend=backend)
+    value = mmd(z, Point(z))
+    (700 * value).backward()
+    assert mmd.describe() == {"backend": backend}, mmd.describe()
+    results.append((value.detach(), z.grad))
+for dense, keops in zip(*results):
+    torch.testing.assert_close(dense, keops, atol=1e-5, rtol=1e-5)
 """
 
 
@@ -411,7 +412,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kernel", ["imq", "gaussian", "energy"])
-@pytest.mark.parametrize("n", [256, 1500])
+@pytest.mark.parametrize("n", [256, 900])  # one block of codes, and four
 def test_pairs_agree_with_float64_on_strained_codes(shape, kernel, n):
     k, z = ladder(Gaussian(3), kernel), aggregated(shape, n)
     total, gradient = _pairs.dense_pair_sum(z, k)

@@ -1,5 +1,7 @@
 """Every regularizer honours the contract: found by itself, on every prior and encoder, in what it can do."""
 
+import contextlib
+import functools
 import inspect
 
 import numpy as np
@@ -27,7 +29,29 @@ NAMES = regularizers.names()
 # A plug-in that never ends is named by the test in which it does not.
 pytestmark = pytest.mark.timeout(100)
 BLIND = "if the method cannot see this under such a prior, its `unsupported` says so, with the reason"
-MATRIX = [(name, prior, encoder) for name in NAMES for prior in PRIORS for encoder in regularizers.ENCODERS]
+
+
+def declines(name, prior, encoder=None):
+    """Whether a regularizer says that it cannot; one that breaks has all tests, to say so in them."""
+    with contextlib.suppress(Exception):
+        kind = regularizers.load(name)
+        return kind.unsupported(PRIORS[prior][0], encoder or kind.encoders[0]) is not None
+    return False
+
+
+# Codes of a universal encoder are points, too: to a regularizer it is a deterministic one. Of the wide Gaussian, what
+# is the same in any units is not tried again.
+MATRIX = [
+    (name, prior, encoder)
+    for name in NAMES
+    for prior in PRIORS
+    for encoder in regularizers.ENCODERS
+    if prior != "wide" and not declines(name, prior, encoder)
+    if encoder != "universal" or declines(name, prior, "deterministic")
+]
+pairs = pytest.mark.parametrize(
+    ("name", "prior"), [(name, prior) for name in NAMES for prior in PRIORS if not declines(name, prior)]
+)
 
 
 def hyperparameters(name):
@@ -142,6 +166,7 @@ def distorted(regularizer, n, shift=0.0, factor=1.0, dropped=0):
     return posterior.rsample(), posterior
 
 
+@functools.cache
 def mean_penalty(name, prior, n=128, draws=4, **distortion):
     """The penalty of distorted prior samples, of a discriminator after it has seen them."""
     values = []
@@ -156,11 +181,14 @@ def mean_penalty(name, prior, n=128, draws=4, **distortion):
     return np.mean(values)
 
 
-def test_penalty_is_a_finite_differentiable_scalar(case):
+def test_penalty_is_a_finite_differentiable_scalar_of_seed_and_codes_whatever_their_order(case):
     regularizer, encoder, (x, noise) = case
     posterior = encoder(x, noise)
-    codes = posterior.rsample()
-    value = regularizer(codes, posterior)
+    codes, order = posterior.rsample(), torch.randperm(len(x))
+    value = penalty(regularizer, codes, posterior)
+    assert torch.equal(value, penalty(regularizer, codes, posterior))
+    again = penalty(regularizer, codes[order], encoder(x[order], noise[order]))
+    torch.testing.assert_close(value, again, rtol=1e-4, atol=1e-5)
     assert value.shape == ()
     assert value.isfinite()
     value.backward()
@@ -169,37 +197,6 @@ def test_penalty_is_a_finite_differentiable_scalar(case):
     assert all(g.isfinite().all() for g in gradients)
     if penalises(type(regularizer)(Gaussian(2))):
         assert any(g.abs().sum() > 0 for g in gradients)
-
-
-def test_inner_loss_trains_the_regularizer(case):
-    """On codes that are cut from the encoder: the loop does that, and a test of the loop says so."""
-    regularizer, encoder, (x, noise) = case
-    codes = encoder(x, noise).rsample().detach()
-    if not regularizer.inner_steps:
-        with pytest.raises(TypeError, match="inner_loss"):
-            regularizer.inner_loss(codes)
-        return
-    loss = regularizer.inner_loss(codes)
-    loss.backward()
-    assert loss.shape == ()
-    gradients = [p.grad for p in regularizer.parameters() if p.requires_grad]
-    assert all(g.isfinite().all() for g in gradients)
-    assert any(g.abs().sum() > 0 for g in gradients)
-
-
-def test_order_of_the_batch_does_not_matter(case):
-    regularizer, encoder, (x, noise) = case
-    codes, order = encoder(x, noise).rsample(), torch.randperm(len(x))
-    first = penalty(regularizer, codes, encoder(x, noise))
-    second = penalty(regularizer, codes[order], encoder(x[order], noise[order]))
-    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
-
-
-def test_same_seed_same_penalty(case):
-    regularizer, encoder, (x, noise) = case
-    posterior = encoder(x, noise)
-    codes = posterior.rsample()
-    assert torch.equal(penalty(regularizer, codes, posterior), penalty(regularizer, codes, posterior))
 
 
 def test_last_batch_of_an_epoch_may_be_smaller(case):
@@ -217,21 +214,30 @@ def test_last_batch_of_an_epoch_may_be_smaller(case):
         torch.testing.assert_close(torch.stack(single).mean(), regularizer(codes, posterior), rtol=1e-3, atol=1e-4)
 
 
-def test_state_dict_restores_the_penalty(case):
+def test_inner_loss_trains_the_regularizer_and_its_state_restores_the_penalty(case):
+    """On codes that are cut from the encoder: the loop does that, and a test of the loop says so."""
     regularizer, encoder, (x, noise) = case
     posterior = encoder(x, noise)
-    codes = posterior.rsample()
+    codes = posterior.rsample().detach()
     changed = {k: v for k, v in SMALL.items() if k in inspect.signature(type(regularizer).__init__).parameters}
     other = type(regularizer)(regularizer.prior, **changed)
-    if regularizer.inner_steps:
+    if not regularizer.inner_steps:
+        with pytest.raises(TypeError, match="inner_loss"):
+            regularizer.inner_loss(codes)
+    else:
+        loss = regularizer.inner_loss(codes)
+        loss.backward()
+        assert loss.shape == ()
+        gradients = [p.grad for p in regularizer.parameters() if p.requires_grad]
+        assert all(g.isfinite().all() for g in gradients)
+        assert any(g.abs().sum() > 0 for g in gradients)
         inner_trainer(regularizer)(codes, 3)
         assert penalty(other, codes, posterior) != penalty(regularizer, codes, posterior)
     other.load_state_dict(regularizer.state_dict())
     assert torch.equal(penalty(other, codes, posterior), penalty(regularizer, codes, posterior))
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", NAMES)
+@pairs
 def test_codes_ten_deviations_away_are_finite_and_pulled_back(name, prior):
     regularizer = build(name, PRIORS[prior][0])
     codes, posterior = distorted(regularizer, 64, shift=10.0)
@@ -247,19 +253,18 @@ def test_codes_ten_deviations_away_are_finite_and_pulled_back(name, prior):
         assert codes.grad.sum() > 0
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("factor", [0.0, 1e-6, 1e4])
-@pytest.mark.parametrize("name", NAMES)
-def test_collapsed_and_exploded_codes_are_finite(name, prior, factor):
+@pairs
+def test_collapsed_and_exploded_codes_are_finite(name, prior):
     regularizer = build(name, PRIORS[prior][0])
-    codes = (factor * torch.randn(32, regularizer.prior.dim)).requires_grad_()
-    posterior = Point(codes) if sees_aggregate(regularizer) else Independent(Normal(codes, 1.0), 1)
-    if isinstance(regularizer.prior, OneHot) and not sees_aggregate(regularizer):
-        posterior = Simplex(codes)
-    value = regularizer(codes, posterior)
-    value.backward()
-    assert value.isfinite()
-    assert codes.grad.isfinite().all()
+    for factor in (0.0, 1e-6, 1e4):
+        codes = (factor * torch.randn(32, regularizer.prior.dim)).requires_grad_()
+        posterior = Point(codes) if sees_aggregate(regularizer) else Independent(Normal(codes, 1.0), 1)
+        if isinstance(regularizer.prior, OneHot) and not sees_aggregate(regularizer):
+            posterior = Simplex(codes)
+        value = regularizer(codes, posterior)
+        value.backward()
+        assert value.isfinite(), factor
+        assert codes.grad.isfinite().all(), factor
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -274,12 +279,12 @@ def test_hyperparameters_mean_the_same_at_any_scale_of_the_prior(name):
     torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", NAMES)
+@pairs
 def test_penalty_is_near_zero_at_the_prior(name, prior):
     prior = PRIORS[prior][0]
     regularizer = build(name, prior)
     needs_penalty(regularizer)
+    spare_rescaled(regularizer)
     if regularizer.inner_steps:
         pytest.skip("a discriminator's loss is log 2 there")
     if not sees_aggregate(regularizer) and len(prior.weights) > 1:
@@ -287,8 +292,7 @@ def test_penalty_is_near_zero_at_the_prior(name, prior):
     assert abs(mean_penalty(name, prior)) < 0.25 * mean_penalty(name, prior, shift=1.0), BLIND
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", NAMES)
+@pairs
 def test_penalty_grows_with_the_distortion(name, prior):
     """With a mean shift, with a scale error to either side, and with dropped components."""
     prior = PRIORS[prior][0]
@@ -316,8 +320,7 @@ def sliced_distance(z, y):
     return np.abs(np.quantile(z @ theta, levels, axis=0) - np.quantile(y @ theta, levels, axis=0)).mean()
 
 
-@pytest.mark.parametrize("prior", PRIORS)
-@pytest.mark.parametrize("name", NAMES)
+@pairs
 def test_descending_the_penalty_approaches_the_prior(name, prior):
     """Judged by two discrepancies, so that one at least is not what it descends."""
     prior = PRIORS[prior][0]
