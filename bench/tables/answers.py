@@ -121,8 +121,8 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
     rows = [Row(*names, list(found)) for names, *found in zip(named, *columns, strict=True) if any(found)]
     used = {m.reference for m in measures}
     name = short(config, used.pop()) if len(used) == 1 else q["references_name"]
-    said = caveat(config, table, rows, measures)
-    return Picture(q["title"], answer(rows, measures, name), said, rule(measures), name, measures, rows)
+    said = answer(challenged(rows, measures), name), caveat(config, table, rows, measures)
+    return Picture(q["title"], *said, rule(measures), name, measures, rows)
 
 
 def measure(experiment: str, metric: str, reference: str) -> Measure:
@@ -147,46 +147,48 @@ def verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) 
     return Verdict(c.difference, c.low, c.high, said, float(own.mean()), c.pairs, current, c.p, c.seeds)
 
 
-def answer(rows: list[Row], measures: list[Measure], reference: str) -> str:
-    """The answer in a sentence: what the challenger of config/report.yaml is better and worse at, where it counts."""
-    by_method, said = {row.method: row for row in rows}, {}
-    for row in (by_method[m] for m in words()["question"]["challenger"] if m in by_method):
-        for m, cell in zip(measures, row.cells, strict=True):
-            if m.counts and cell:
-                said.setdefault(cell.word, []).append(m.label)
-        if said:
-            break
-    else:
+def challenged(rows: list[Row], measures: list[Measure]) -> list[tuple[Measure, Row, Verdict]]:
+    """What the answer rests on: of each measure that counts, the cell of the first challenger that has one."""
+    by_method = {row.method: row for row in rows}
+    known = [by_method[m] for m in words()["question"]["challenger"] if m in by_method]
+    found = (next(((m, row, c) for row in known if (c := row.cells[i])), None) for i, m in enumerate(measures))
+    return [x for x in found if x and x[0].counts]
+
+
+def answer(held: list[tuple[Measure, Row, Verdict]], reference: str) -> str:
+    """The answer in a sentence: what the challenger is better and worse at, and what is left open."""
+    if not held:
         return "Not answered yet: no measure that counts has numbers of both sides."
-    better, worse, level = (several(said[w]) if w in said else "" for w in ("better", "worse", "level"))
-    ahead, behind = f"{row.short} is better than {reference} on {better}", f"{reference} is better than {row.short}"
+    said, names = {}, [row.short for _, row, _ in held]
+    name = max(names, key=names.count)
+    for m, row, cell in held:
+        said.setdefault(cell.word, []).append(m.label if row.short == name else f"{m.label} ({row.short})")
+    better, worse, level, undecided = (several(said.get(w, [])) for w in ("better", "worse", "level", "undecided"))
+    ahead, behind = f"{name} is better than {reference} on {better}", f"{reference} is better than {name} on {worse}"
     if better and worse:
         return f"It depends on the task: {ahead}, and worse on {worse}."
-    if better:
-        return f"Yes: {ahead}, and worse on nothing that counts."
-    if worse:
-        return f"No: {behind} on {worse}, and worse on nothing that counts."
-    if level:
-        return f"It adds nothing: {row.short} and {reference} are level on {level}."
-    return f"Undecided: no measure that counts tells {row.short} from {reference}."
+    found = ahead if better else behind if worse else f"{name} and {reference} are level on {level}" if level else ""
+    if not found:
+        return f"Undecided: no measure that counts tells {name} from {reference}."
+    if undecided:
+        return f"Partly decided: {found}, and undecided on {undecided}."
+    sure = f"{'Yes' if better else 'No'}: {found}, and worse on nothing that counts."
+    return sure if better or worse else f"It adds nothing: {found}."
 
 
 def caveat(config: Config, table: pd.DataFrame, rows: list[Row], measures: list[Measure]) -> str:
     """What the answer is worth, in a sentence: of the measures that count."""
     pairs = [pair for row in rows for pair in zip(measures, row.cells, strict=True)]
-    cells = [c for m, c in pairs if m.counts and c and c.word != "reference"]
-    decided = [c for c in cells if c.word in ("better", "worse")]
     parts = [words()["presets"].get(config.preset, "")]
-    if cells:
-        seeds = sorted(c.seeds for c in cells)
+    if cells := [c for m, c in pairs if m.counts and c and c.word != "reference"]:
+        decided, seeds = [c for c in cells if c.word in ("better", "worse")], sorted(c.seeds for c in cells)
         kept, level = sum(c.p < 0.05 for c in decided), sum(c.word == "level" for c in cells)
         parts.append(
             f"with {' to '.join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))} seeds {len(decided)} of {len(cells)} "
             f"differences are decided ({kept} after Holm's adjustment) and {level} level"
         )
     if old := older(table):
-        runs = len(table.drop_duplicates(RUN))
-        of = "every number comes" if old == runs else f"{old} of {runs} runs come"
+        of = "every number comes" if old == (n := len(table.drop_duplicates(RUN))) else f"{old} of {n} runs come"
         parts.append(f"{of} from an earlier version of the code")
     said = "; ".join(part for part in parts if part)
     return f"{said}." if said else "No run has finished yet."

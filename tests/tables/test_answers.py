@@ -49,6 +49,9 @@ def config():
     return config_of("ae", "aae", "mmd", "hidden", "own", likelihood={}, classes={})
 
 
+NOISY = np.array([4.0, -3.0, 2.0, -2.0])  # percent
+
+
 def gains(million, error):
     """A table in which the MMD is ahead of the AAE by so much, with some noise between seeds."""
     noise = np.array([0.5, -0.4, 0.1, -0.2])
@@ -72,6 +75,9 @@ def gains(million, error):
         (-40, -2, "No: AAE is better than MMD on 1M and labels, and worse on nothing that counts."),
         (40, -2, "It depends on the task: MMD is better than AAE on 1M, and worse on labels."),
         (0, 0, "It adds nothing: MMD and AAE are level on 1M and labels."),
+        (40, NOISY, "Partly decided: MMD is better than AAE on 1M, and undecided on labels."),
+        (-40, NOISY, "Partly decided: AAE is better than MMD on 1M, and undecided on labels."),
+        (0, NOISY, "Partly decided: MMD and AAE are level on 1M, and undecided on labels."),
     ],
 )
 def test_the_answer_follows_from_the_verdicts(asked, config, million, error, said):
@@ -120,6 +126,15 @@ def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
     )
     assert not {row.method: row for row in found.rows}["mmd"].cells[0].current
     assert re.search(r"\+40 \[.*\] \+\*", answers.text(found))
+
+
+def test_who_stands_in_for_the_challenger_is_named(asked, config):
+    asked["challenger"] = ["mmd", "own"]
+    table = gains(40, 2)
+    table = table[(table["experiment"] != "classes") | (table["method"] != "mmd")]
+    extra = tidy({("classes", "own", "error"): [7.0, 6.1, 4.8, 6.5]})
+    found = answers.picture(config, pd.concat([table, extra]))
+    assert found.answer == "Yes: MMD is better than AAE on 1M and labels (OWN), and worse on nothing that counts."
 
 
 def test_a_caveat_has_no_empty_part_and_none_is_said_of_no_runs(asked):
