@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from bench.config.schema import Config
 from bench.figures.style import COLORS, MARKERS, Drawing, LeftOut, canvas, label
 from bench.tables.answers import shown_measures
-from bench.tables.experiment_tables import heading
+from bench.tables.experiment_tables import heading, test_images
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
 from bench.tables.published import published_of
@@ -36,8 +36,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     seeds = int(own.dropna(subset="metric").groupby("method")["seed"].nunique().max())
     if seeds < 2:
         return []  # the table says it
-    n = own.loc[own["split"] == "test", "n"].max()
-    on = f"{int(n):,} test images" if pd.notna(n) else "the test images"
+    n = own[own["metric"].isin(shown) & (own["split"] == "test")].groupby("metric")["n"].max().dropna()
+    on = test_images(n) if len(n) else "the test images"
     found = own[own["metric"].isin(shown)].assign(family=own["method"].map(lambda m: family(config, m)))
     first = describe(shown[0])
     means = found[found["metric"] == shown[0]].groupby("method")["value"].mean() * (-1 if first.higher_is_better else 1)

@@ -7,10 +7,11 @@ from bench.config.registry import said
 from bench.config.schema import Config
 from bench.report import explain
 from bench.tables import costs
-from bench.tables.answers import shown_measures
+from bench.tables.answers import shown_measures, shown_methods
 from bench.tables.experiment_tables import against_reference, heading
 from bench.tables.formats import Table
-from bench.tables.tidy_table import methods, settings, short, title
+from bench.tables.metric_names import metric as describe
+from bench.tables.tidy_table import family, methods, settings, short, title
 from bench.tables.words import words
 
 OPEN = 6  # columns that a table opens with
@@ -41,6 +42,13 @@ def visible(experiment: str, main: Table | None) -> list[int]:
     head = main.head if main else []
     wanted = [h for m in shown_measures(experiment) if (h := heading(m)) in head]
     return sorted(head.index(h) for h in list(dict.fromkeys([*head[:2], *wanted, *head[2:]]))[:OPEN])
+
+
+def first(config: Config, metric: str, means: pd.Series) -> list[str]:
+    """The methods whose rows a table opens with: the picture's, and the best of each family by the first metric."""
+    means = means.filter(list(config.methods)) * (1 if describe(metric).higher_is_better else -1)
+    best = means.groupby(lambda m: family(config, m)).idxmax()
+    return [*shown_methods(config), *best]
 
 
 def protocol(config: Config, experiment: str) -> dict:

@@ -87,13 +87,17 @@ def seed_table(runs: pd.DataFrame) -> Table:
     for m in (c for c in runs.columns if c not in FACTS and c not in OTHER):
         d = describe(m)
         name = d.label + (f" ({d.unit})" if d.unit else "")
-        rows.append([name, *(Entry(number(v, d.digits + 2), value=v) if v == v else entry(None) for v in runs[m])])
+        most = runs[m].round(d.digits + 2)
+        digits = next(k for k in range(d.digits + 3) if runs[m].round(k).equals(most))
+        rows.append([name, *(Entry(number(v, digits), value=v) if v == v else entry(None) for v in runs[m])])
     return table("seeds", "Numbers by seed.", ["", *(f"seed {s}" for s in runs.index)], rows)
 
 
 def fact_table(runs: pd.DataFrame) -> Table:
     """Where the numbers of a cell come from, a column for each seed."""
-    rows = [[FACTS[f], *(fact(f, value) for value in runs[f])] for f in FACTS]
+    rows = [
+        [FACTS[f], *(fact(f, value) for value in runs[f])] for f in FACTS if f != "status"
+    ]  # the seeds' table has it
     return table("facts", "Where they come from.", ["", *(f"seed {s}" for s in runs.index)], rows)
 
 

@@ -13,6 +13,7 @@ from bench.tables.formats import table as table_of
 from bench.tables.metric_names import metric as describe
 from bench.tables.metric_names import order
 from bench.tables.tidy_table import experiments, family, methods, short, title
+from bench.tables.words import words
 
 GAINS = [x / 2 for x in range(-30, 31)]  # of the profiles, in smallest differences that matter
 
@@ -37,6 +38,8 @@ def together(config: Config, table: pd.DataFrame, picture: Picture) -> Together 
     found = several_tasks.improvement(tasks, "")
     shares = several_tasks.profiles(tasks, "", margins, GAINS).drop(columns="").round(4)
     whole = [m for m in shares if found[m].tasks == len(tasks)]
+    if not {*whole} - {*words()["question"]["reference"]}:
+        return None
     ordered = sorted(whole, key=lambda m: -found[m].probability)
     rows = [
         [Entry(short(config, m), href=f"#method-{m}"), Entry(f"{p:.2f}", value=p), f"{low:.2f} to {high:.2f}"]

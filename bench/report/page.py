@@ -21,13 +21,13 @@ from bench.records import whole_files
 from bench.records.freshness import read
 from bench.report import bibliography, checklist, experiments, explain, explorer, html, methods
 from bench.report import overall_tables as overall
-from bench.tables import answers, experiment_tables, files, tuning
+from bench.tables import answers, experiment_tables, files, paper_tables, tuning
 from bench.tables.formats import Entry, Table, table
 from bench.tables.metric_names import metric as describe
 from bench.tables.published import against_published
 from bench.tables.tidy_table import FAMILIES, family, read_metrics, scores, short, title
 from bench.tables.tidy_table import experiments as experiments_of
-from bench.tables.words import words
+from bench.tables.words import several, words
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -135,34 +135,38 @@ class Page:
             "answer": p.answer if p else "Not answered yet.",
             "caveat": p.caveat if p else "",
             "picture": p if p and p.rows else None,
+            "data": ", ".join(map(paper_tables.dataset, paper_tables.used(self.config))),
+            "aside": several([m.label for m in p.measures if not m.counts]) if p else "",
             "overview": self.overview(),
         }
 
     def overview(self) -> Table:
-        """A row for each experiment: its first measure, the reference's mean, the best other one's, the verdict."""
-        found, against = [], self.picture.reference if self.picture else "reference"
+        """A row for each experiment: the means of the reference and of the best that is no adversary, the verdict."""
+        found = []
         for experiment in self.listed:
             row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
             metric, means = self.headlines.get(experiment, ("", pd.Series(dtype=float)))
             m, means = describe(metric), means.filter(list(self.config.methods))
             named = words()["question"]["reference"]
             reference = answers.references(named, means.to_frame().T, bool(m.higher_is_better)) if len(means) else None
-            others = means.drop(reference) if reference else means[:0]
+            kin = {family(self.config, m) for m in named} - {"other", "control"}  # not declared, not in the config
+            own = [m for m in means.index if m in named or family(self.config, m) in kin]
+            others = means.drop(own) if reference else means[:0]
             if others.empty:
-                found.append([*row, *"–––––"])
+                found.append([*row, *"––––"])
                 continue
             best = others.idxmax() if m.higher_is_better else others.idxmin()
             measure, values = answers.measure(experiment, metric, reference), scores(self.rows, experiment, metric)
             said = answers.verdict(self.rows, measure, values, best)
-            row += [f"{m.label}{f' ({m.unit})' if m.unit else ''}", self._mean(experiment, metric, reference)]
-            found.append([*row, short(self.config, best), self._mean(experiment, metric, best), said.word])
-        head = ["Experiment", "First measure", against, "Best other mean", "its mean ± sd"]
-        head.append(f"Verdict against {against}")
+            row += [self._mean(experiment, metric, method) for method in (reference, best)]
+            found.append([*row, said.word, f"{m.label}{f' ({m.unit})' if m.unit else ''}"])
+        head = ["Experiment", "Adversary", "Best other", "The other is", "By its first measure"]
         return table("overview", "The experiments, by their first measure.", head, found)
 
     def _mean(self, experiment: str, metric: str, method: str) -> Entry:
         of = self.cells[(self.cells["experiment"] == experiment) & (self.cells["method"] == method)]
-        return experiment_tables.cell(of[of["metric"] == metric].iloc[0])._replace(bold=False, level=False)
+        entry = experiment_tables.cell(of[of["metric"] == metric].iloc[0], detail=short(self.config, method))
+        return entry._replace(bold=False, level=False)
 
     def paper(self) -> dict[str, Any]:
         """The paper's tables, with published values, their sources and verdicts."""
@@ -175,6 +179,7 @@ class Page:
     def how(self) -> dict[str, Any]:
         """How it was done: the rule, the checklist, what failed, the trials, the provenance, the references."""
         return {
+            "question": words()["question"]["text"],
             "rule": self.picture.rule if self.picture else "",
             "measures": overall.measures(self.cells),
             "checklist": checklist.checklist(self.config, self.rows),
@@ -213,7 +218,8 @@ class Page:
             shown.append(figure | size)
         known = words()["headings"].items()
         found["headings"] = {t.name: next(h for k, h in known if k in t.name) for t in found["more"]}
-        return {"x": found | {"figures": shown, "left_out": list(figures["left_out"].values())}}
+        first = experiments.first(self.config, *self.headlines.get(name, ("", pd.Series(dtype=float))))
+        return {"x": found | {"figures": shown, "left_out": list(figures["left_out"].values())}, "first": first}
 
     def summary(self) -> str:
         """The answer for a terminal: the picture in text."""

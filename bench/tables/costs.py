@@ -42,20 +42,14 @@ def cost_table(config: Config, rows: pd.DataFrame, experiment: str) -> Table | N
             continue
         seconds, memory = own["seconds"] / s.epochs, own["peak_memory_mb"].max()
         ratio = steps[method].item() if method in steps else math.nan
-        found.append(
-            [
-                short(config, method),
-                Entry(spread(seconds.mean(), seconds.std(), 2), value=seconds.mean()),
-                Entry(number(ratio, 2), value=ratio) if math.isfinite(ratio) else entry(None),
-                Entry(number(memory, 0), value=memory),
-            ]
-        )
+        row = [short(config, method), Entry(spread(seconds.mean(), seconds.std(), 2), value=seconds.mean())]
+        if not steps.empty:
+            row.append(Entry(number(ratio, 2), value=ratio) if math.isfinite(ratio) else entry(None))
+        found.append([*row, Entry(number(memory, 0), value=memory)])
+    step = "" if steps.empty else "; a step is a multiple of the plain autoencoder's, of the fastest seed of each"
     caption = (
-        "Wall time of training, mean ± sd over seeds; a step is a multiple of the plain autoencoder's, of the fastest "
-        "seed of each. Trainings share the machine: ratios measured side by side are in docs/performance.md."
-        + elsewhere(rows, experiment)
+        f"Wall time of training, mean ± sd over seeds{step}. Trainings share the machine: ratios measured side by side "
+        f"are in docs/performance.md.{elsewhere(rows, experiment)}"
     )
-    plain = short(config, words()["question"]["plain"])
-    return table(
-        f"cost-{experiment}", caption, ["Method", "Seconds an epoch", f"Step, × {plain}", "Peak memory (MB)"], found
-    )
+    plain = [] if steps.empty else [f"Step, × {short(config, words()['question']['plain'])}"]
+    return table(f"cost-{experiment}", caption, ["Method", "Seconds an epoch", *plain, "Peak memory (MB)"], found)

@@ -183,15 +183,23 @@ def caption(config: Config, own: pd.DataFrame, experiment: str) -> str:
     seeds = int(own["seeds_finished"].max()) if len(own) else 0
     if not seeds:
         return f"{named}. No run has finished."
-    images = own.loc[own["split"] == "test", "images"].dropna()
-    bracket = f"the standard error over the {int(images.max()):,} test images" if len(images) else "that over images"
+    shown = own[(own["split"] == "test") & own["metric"].map(lambda m: part_of(m) == "")]
+    shown = shown.dropna(subset="standard_error_over_images").groupby("metric")["images"].max()
+    bracket = f" In brackets: the standard error over the {test_images(shown)}." if len(shown) else ""
     old = " Every number is from an earlier version of the code." if _all_old(own) else ""
     if seeds == 1:
-        return f"{named}. One seed: no spread, no test. In brackets: {bracket}. Bold: the best number.{old}"
+        return f"{named}. One seed: no spread, no test.{bracket} Bold: the best number.{old}"
     return (
-        f"{named}. Mean ± sd over seeds; in brackets {bracket}. Bold: the best mean among methods with all "
-        f"their seeds, {min(ENOUGH, seeds)} or more. Italics: level with it.{old}"
+        f"{named}. Mean ± sd over seeds.{bracket} Bold: the best mean among methods with all their "
+        f"seeds, {min(ENOUGH, seeds)} or more. Italics: level with it.{old}"
     )
+
+
+def test_images(counts: pd.Series) -> str:
+    """'10,000 test images (AIS log-likelihood: 100)': how many there are of each metric."""
+    most = int(counts.max())
+    fewer = ", ".join(f"{describe(m).label}: {int(n):,}" for m, n in counts.items() if n < most)
+    return f"{most:,} test images{f' ({fewer})' if fewer else ''}"
 
 
 def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, experiment: str) -> Table:

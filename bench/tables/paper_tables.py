@@ -22,8 +22,7 @@ def paper_tables(config: Config, cells: pd.DataFrame, against: pd.DataFrame) -> 
 def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, name: str) -> Table:
     shown, rows = words()["paper"][name], published()
     mine = rows[rows["table"].isin(shown["tables"]) & (rows["provenance"] != UNREAD)]
-    used = {s.dataset for e, x in config.experiments.items() for m in x["methods"] if (s := settings(config, e, m))}
-    of_ours = mine[mine["dataset"].isin(used)]
+    of_ours = mine[mine["dataset"].isin(used(config))]
     mine = mine if of_ours.empty else of_ours  # other data sets are shown where there is nothing to compare
     columns = list(dict.fromkeys(zip(mine["dataset"], mine["setting"], strict=True)))
     of_it = cells["experiment"].map(lambda e: fnmatchcase(e, shown["experiments"]))
@@ -40,11 +39,11 @@ def _paper_table(config: Config, cells: pd.DataFrame, against: pd.DataFrame, nam
     heads = []
     for key, column in beside:
         heads += [f"{_column(config, *key)}: ours"] if key else []
-        heads += [f"{_dataset(column[0])}, {_setting(column[1])}: published"] if column else []
+        heads += [f"{dataset(column[0])}, {_setting(column[1])}: published"] if column else []
     table = Table(name, caption, ["System", *heads, "Verdict"])
     run = own.loc[own["seeds_finished"] > 0, "method"].drop_duplicates()
     run = sorted(run, key=lambda m: (m not in config.methods, FAMILIES.index(family(config, m))))
-    named = {m: f"{short(config, m)} ({'ours' if m in config.methods else 'control'})" for m in run}
+    named = {m: short(config, m) + ("" if m in config.methods else " (control)") for m in run}
     printed: dict[str, pd.DataFrame] = {}
     for system, group in mine.groupby("system", sort=False):
         method = next((m for m in group["method"] if m), system)
@@ -67,7 +66,14 @@ def _word(verdicts: list[str]) -> str:
     return " / ".join(ran) or ("not run" if verdicts else "")
 
 
-def _dataset(name: str | dict) -> str:
+def used(config: Config) -> list[str | dict]:
+    """The data sets of a config."""
+    found = (settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
+    return list(dict.fromkeys(s.dataset for s in found if s))
+
+
+def dataset(name: str | dict) -> str:
+    """A data set's name, as papers write it."""
     name = name if isinstance(name, str) else "-".join(name)
     known = {"mnist": "MNIST", "svhn": "SVHN", "tfd": "TFD", "fashion_mnist": "Fashion-MNIST"}
     return known.get(name) or initial(name.replace("_", " "))
@@ -82,7 +88,7 @@ def _column(config: Config, experiment: str, metric: str) -> str:
     s = settings(config, experiment, next(iter(config.experiments.get(experiment, {}).get("methods", [])), ""))
     if s is None:
         return experiment
-    parts = [_dataset(s.dataset)]
+    parts = [dataset(s.dataset)]
     if s.labels:
         parts.append(f"{s.labels} labels" if s.labels == "all" else f"{s.labels:,} labels")
     if "clustering" in metric:
@@ -90,6 +96,8 @@ def _column(config: Config, experiment: str, metric: str) -> str:
     if "likelihood" in metric:
         count = int(metric.rpartition("_")[2]) if metric[-1].isdigit() else s.parzen_samples[0]
         parts.append(f"{count:,} samples")
+    if s.architecture != "mlp":
+        parts.append(s.architecture)
     return ", ".join(parts)
 
 

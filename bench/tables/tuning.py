@@ -18,7 +18,7 @@ from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table
 from bench.tables.formats import seconds as duration
 from bench.tables.metric_names import metric as describe
-from bench.tables.tidy_table import RUN, failure, read_metrics, title
+from bench.tables.tidy_table import RUN, failure, read_metrics, short
 
 
 def trials(config: Config) -> list[tuple[str, str, int, str, str]]:
@@ -77,7 +77,7 @@ def ledger_table(config: Config, frame: pd.DataFrame) -> Table:
         ran = r["seeds_finished"] > 0
         found.append(
             [
-                Entry(title(config, method), href=where),
+                Entry(short(config, method), href=where),
                 r["trial"],
                 score if ran else Entry("–"),
                 f"{r['seeds_finished']} of {r['seeds']}" + (f": {r['note']}" if r["note"] else ""),
@@ -100,7 +100,7 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
     for method, own in frame.groupby("method", sort=False):
         default, chosen, scores = own.iloc[0], own[own["chosen"]], own["validation"].dropna()
         failed = int((own["seeds"] - own["seeds_finished"]).sum())
-        row = [Entry(title(config, method)), _score(default, m.digits)]
+        row = [Entry(short(config, method)), _score(default, m.digits)]
         if chosen.empty:
             row += [Entry("–"), "none: each trial has a failed or missing seed", Entry("–")]
         else:

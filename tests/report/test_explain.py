@@ -13,6 +13,17 @@ def cell():
     return explain.runs_of(rows, "likelihood", "mmd")
 
 
+def test_the_numbers_of_the_seeds_have_the_decimals_that_they_need():
+    rows = tidy.tidy(
+        {("likelihood", "mmd", "error"): [10.5, 15.43, 9.0], ("likelihood", "mmd", "nmi"): [1 / 3, 0.5, 1]}
+    )
+    found = explain.seed_table(explain.runs_of(rows, "likelihood", "mmd"))
+    assert [[e.text for e in row[1:]] for row in found.rows[1:]] == [
+        ["10.50", "15.43", "9.00"],
+        ["0.33333", "0.50000", "1.00000"],
+    ]
+
+
 def test_each_seed_has_the_command_that_brings_it_or_is_said_to_have_none():
     lines = explain.commands("config/tiny.yaml", cell(), "likelihood", "mmd")
     assert lines == [

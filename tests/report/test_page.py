@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given
@@ -16,12 +17,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from bench.config import plugins
-from bench.config.reading import ConfigError, load
+from bench.config.reading import ConfigError, check, load
 from bench.figures import scores as score_figures
-from bench.report import explorer, html, methods, page
+from bench.report import experiments, explorer, html, methods, page
 from bench.tables.answers import picture
 from bench.tables.tidy_table import read_metrics, scores
 from tests.support import result_sets
+from tests.support.tidy import tidy
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,50 @@ def test_the_first_screen_is_the_picture_of_the_tables(made):
     assert found.answer in " ".join(said.split())
     cells = re.findall(r'<td class="(better|worse|level|undecided|reference|none)"', text)
     assert cells == [c.word if c else "none" for row in found.rows for c in row.cells]
+
+
+@pytest.fixture
+def two_adversaries():
+    """A config of two adversaries and a closed form, which has no number of clusters; and its table."""
+    methods = {m: {"title": m, "regularizer": "adversarial"} for m in ("aae", "aae_r1")} | {
+        m: {"title": m, "regularizer": "mmd"} for m in ("mmd", "mmd_energy")
+    }
+    latents = {"latents": {"z": {"prior": "gaussian", "dim": 2}}, "decoder": ["z"], "evaluations": ["reconstruction"]}
+    latents |= {"methods": list(methods)}
+    content = result_sets.CONFIG | {"methods": methods}
+    content |= {"experiments": {"semi_supervised": latents, "clustering": latents}}
+    noise = np.array([0.1, -0.2, 0.1])
+    values = {
+        ("semi_supervised", "aae", "error"): 9 + noise, ("semi_supervised", "aae_r1", "error"): 7 - noise,
+        ("semi_supervised", "mmd", "error"): 8 + noise, ("semi_supervised", "mmd_energy", "error"): 8.5 + noise,
+        ("clustering", "aae", "clustering_error_majority"): 20 + noise,
+        ("clustering", "aae_r1", "clustering_error_majority"): 21 - noise,
+    }  # fmt: skip
+    return check(content, [("test", content)]), tidy(values)
+
+
+def test_the_overview_holds_the_best_adversary_against_the_best_that_is_none(two_adversaries, tmp_path):
+    built = page.Page(*two_adversaries, tmp_path / "metrics.csv", tmp_path / "report", "c.yaml")
+    rows = [[e.plain for e in row] for row in built.overview().rows]
+    assert rows[0][1:] == ["7.00 ± 0.17 (aae_r1)", "8.00 ± 0.17 (mmd)", "worse", "Test error (%)"]
+    assert rows[1][1:] == ["–"] * 4
+
+
+def test_measures_are_not_summed_up_of_adversaries_alone(two_adversaries):
+    config, table = two_adversaries
+    assert explorer.together(config, table, picture(config, table)) is None
+    more = tidy({("clustering", "mmd", "clustering_error_majority"): [19.0, 19.5, 20.0]})
+    table = pd.concat([table, more])
+    found = explorer.together(config, table, picture(config, table))
+    assert "mmd" in {row[0].text for row in found.table.rows}
+
+
+def test_a_table_opens_with_the_best_of_each_family(made):
+    config = load(made[0])
+    config = config.model_copy(update={"methods": config.methods | {"moment_matching": config.methods["mmd"]}})
+    means = pd.Series({"aae": 5.0, "mmd": 4.0, "moment_matching": 3.0, "k-means": 1.0})
+    assert "moment_matching" not in experiments.first(config, "log_likelihood", means)
+    assert "moment_matching" in experiments.first(config, "error", means)
 
 
 def test_every_number_of_a_table_leads_to_its_run_and_its_command(made):

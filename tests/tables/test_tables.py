@@ -276,10 +276,16 @@ def test_ours_stand_beside_the_published_values(results):
     assert first.head[-1] == "Verdict"
     assert by_system["AAE"][1:3] == ["341.0 ± 3.6", "340 ± 2"]
     assert by_system["AAE"][-1] == "protocol differs"
-    assert "MMD (ours)" in by_system
+    assert "MMD" in by_system
     assert "k-means (control)" in {name.lower() for name in by_system}
     assert by_system["GAN"][1:3] == ["", "225 ± 2"]
     assert by_system["eVAE- (AAE architecture)"][2] == "331 ± 2"
+
+
+def test_a_caption_says_which_metric_has_fewer_images():
+    counts = pd.Series({"log_likelihood": 10000.0, "ais_log_likelihood": 100.0, "reconstruction": 10000.0})
+    assert experiment_tables.test_images(counts) == "10,000 test images (AIS log-likelihood: 100)"
+    assert experiment_tables.test_images(counts[:1]) == "10,000 test images"
 
 
 def test_every_declared_metric_has_a_direction_or_none_and_a_margin_only_with_one():

@@ -172,6 +172,9 @@ def test_costs_are_multiples_of_the_plain_autoencoder(config):
     found = cost_table(config, table, "likelihood")
     assert {row[0].text: row[2].text for row in found.rows}.popitem()[1] == "2.00"
     assert cost_table(config, table.assign(status="failed"), "likelihood") is None
+    alone = cost_table(config, table[table["method"] == "mmd"], "likelihood")
+    assert alone.head == ["Method", "Seconds an epoch", "Peak memory (MB)"]
+    assert {len(row) for row in alone.rows} == {3}
 
 
 def test_times_of_another_machine_are_no_part_of_a_cost(config):
