@@ -124,7 +124,7 @@ def edited(finished, monkeypatch):
 ALL = {"ae", "mmd"}
 EDITS = {
     "a regularizer": ("regularizers/mmd.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
-    "the kernels it imports": ("regularizers/_kernels.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
+    "the sums it imports": ("regularizers/_pairs.py", lambda s: s + b"\nX = 1\n", {"mmd"}, set()),
     "another regularizer": ("regularizers/kl.py", lambda s: s + b"\nX = 1\n", set(), set()),
     "a docstring": ("regularizers/mmd.py", lambda s: s.replace(b"Squared MMD", b"The squared MMD"), set(), set()),
     "another layout": ("regularizers/mmd.py", lambda s: s.replace(b"too_few(codes", b"too_few(\n codes"), set(), set()),

@@ -29,8 +29,6 @@ def test_a_failed_write_leaves_the_old_content_and_no_scrap(tmp_path, monkeypatc
 
 LARGE = """
 import resource, signal, sys
-from bench.records import locks
-from bench.train import resumable
 from bench.records import whole_files
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -71,8 +69,6 @@ def test_scraps_of_killed_processes_are_cleaned_and_nothing_else(tmp_path):
 HOLDER = """
 import sys, time
 from bench.records import locks
-from bench.train import resumable
-from bench.records import whole_files
 with locks.run_lock(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)
@@ -169,9 +165,7 @@ def test_no_good_checkpoint_is_none_and_another_runs_is_not_taken(folder):
 
 WRITER = """
 import sys, torch
-from bench.records import locks
 from bench.train import resumable
-from bench.records import whole_files
 for step in range(1, 10**6):
     state = {"fingerprint": "run", "x": torch.full((50_000,), float(step)), "step": step}
     resumable.save_checkpoint(sys.argv[1], step, state)

@@ -77,8 +77,7 @@ experiments:
 """
 
 
-@pytest.mark.parametrize("kind", ARRAYS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "kind"), [*((n, "colours") for n in NAMES), ("mlp", "vectors"), ("conv", "grey")])
 def test_a_config_of_ones_own_arrays_gives_every_number_and_picture(tmp_path, monkeypatch, name, kind):
     hasty = {"temperatures": 3, "chains": 2}
     of_model = likelihood.Annealing

@@ -16,7 +16,11 @@ from bench.train.loop import Training
 from tests.support.checkout import ROOT
 from tests.support.elsewhere import ELSEWHERE, There, WrongDevice, elsewhere
 
-ALIKE = ("tuning", "clustering_20", "clustering_30", "label_informed_roll", "reduction_10d")  # others are as they are
+# Others are as they are.
+ALIKE = (
+    "tuning", "clustering_20", "clustering_30", "label_informed_roll", "reduction_10d", "reduction_2d_unsupervised",
+    "semi_supervised_1000",
+)  # fmt: skip
 RUNS = {
     run.cell.split("-")[0]: run
     for run in expand(reading.load(ROOT / "config/smoke.yaml"))

@@ -1,5 +1,7 @@
 """A number is only ever replaced by a number: what the machine or its data are at fault for leaves all as it was."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -12,15 +14,22 @@ from bench.train import train_runs
 from tests.support.checkout import TINY
 
 
-@pytest.fixture
-def results(tmp_path):
-    """Two cells of one seed, trained and measured."""
-    path = tmp_path / "tiny.yaml"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    path = folder / "tiny.yaml"
     path.write_text(TINY.replace("seeds: 2", "seeds: 1"))
-    found = Results(reading.load(path), tmp_path / "results")
+    found = Results(reading.load(path), folder / "results")
     assert set(train_runs.train_all(found, found.runs).values()) == {"ok"}
     measure_runs.measure_all(found, found.runs)
     return found
+
+
+@pytest.fixture
+def results(finished, tmp_path):
+    """Two cells of one seed, trained and measured."""
+    shutil.copytree(finished.folder.parent, tmp_path / "results")
+    return Results(finished.config, tmp_path / "results")
 
 
 def files(results):

@@ -1,5 +1,6 @@
 """The same run gives the same bits, however often it is interrupted, and learns from what it may see alone."""
 
+import functools
 import json
 import os
 import signal
@@ -8,11 +9,13 @@ import sys
 import textwrap
 import time
 from copy import deepcopy
+from dataclasses import replace
+from io import BytesIO
 
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 
 from bench.__main__ import main
 from bench.config import reading, schema
@@ -40,11 +43,7 @@ def digits():
 @pytest.fixture
 def fresh(digits):
     """A data set object of its own for each training, which seals it."""
-
-    def load():
-        return datasets.Dataset(**{k: getattr(digits, k) for k in digits.__dataclass_fields__})
-
-    return load
+    return lambda: replace(digits)
 
 
 def record(run, folder, load, **options):
@@ -54,13 +53,23 @@ def record(run, folder, load, **options):
     return [(folder / name).read_bytes() for name in ("model.safetensors", "history.csv")]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(digits, tmp_path_factory):
+    """What the first training of a method comes to."""
+
+    @functools.cache
+    def train(name):
+        return record(METHODS[name], tmp_path_factory.mktemp("first"), lambda: replace(digits))
+
+    return train
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_two_trainings_of_a_run_are_bit_identical(name, fresh, tmp_path):
-    run = METHODS[name]
-    first = record(run, tmp_path / "a", fresh)
+def test_two_trainings_of_a_run_are_bit_identical(name, fresh, undisturbed, tmp_path):
+    run, first = METHODS[name], undisturbed(name)
     torch.rand(7)  # whatever was drawn before
-    assert record(run, tmp_path / "b", fresh) == first
-    record_of = whole_files.read_json(tmp_path / "a/record.json")
+    assert record(run, tmp_path, fresh) == first
+    record_of = whole_files.read_json(tmp_path / "record.json")
     assert record_of["hashes"]["model"] == whole_files.sha256(first[0])
     assert record_of["epoch"] == run.settings.epochs
 
@@ -80,9 +89,8 @@ def test_every_method_starts_from_the_same_weights_batches_and_labels(fresh):
 @pytest.mark.parametrize(
     "name", ["likelihood/sinkhorn", "semi_supervised/aae", "reduction_2d/mmd", "likelihood/ex_post"]
 )
-def test_a_training_stopped_anywhere_resumes_to_the_same_bits(name, fresh, tmp_path):
+def test_a_training_stopped_anywhere_resumes_to_the_same_bits(name, fresh, undisturbed, tmp_path):
     run = METHODS[name]
-    undisturbed = record(run, tmp_path / "a", fresh)
     stops = 0
     for after in (1, 5, 12, 3):  # batches before each stop; an epoch has 12
 
@@ -94,17 +102,16 @@ def test_a_training_stopped_anywhere_resumes_to_the_same_bits(name, fresh, tmp_p
                 return self.left < 0
 
         with pytest.raises(Stopped):
-            train_runs.record(run, tmp_path / "b", fresh, stop=Countdown())
-        assert not (tmp_path / "b/record.json").exists()
+            train_runs.record(run, tmp_path, fresh, stop=Countdown())
+        assert not (tmp_path / "record.json").exists()
         stops += 1
-    assert record(run, tmp_path / "b", fresh) == undisturbed
+    assert record(run, tmp_path, fresh) == undisturbed(name)
     assert stops == 4
-    assert not list((tmp_path / "b/checkpoints").iterdir())
+    assert not list((tmp_path / "checkpoints").iterdir())
 
 
-def test_a_corrupt_checkpoint_is_passed_over_and_the_bits_stay_the_same(fresh, tmp_path, capsys):
+def test_a_corrupt_checkpoint_is_passed_over_and_the_bits_stay_the_same(fresh, undisturbed, tmp_path, capsys):
     run = METHODS["likelihood/aae"]
-    undisturbed = record(run, tmp_path / "a", fresh)
     training = Training(run, fresh())
     seen = []
 
@@ -116,7 +123,7 @@ def test_a_corrupt_checkpoint_is_passed_over_and_the_bits_stay_the_same(fresh, t
         training.run_epoch(progress, lambda: len(seen) == 7)
     newest = sorted((tmp_path / "b/checkpoints").glob("ckpt-*"))[-1]
     newest.write_bytes(newest.read_bytes()[:-1] + b"?")
-    assert record(run, tmp_path / "b", fresh) == undisturbed
+    assert record(run, tmp_path / "b", fresh) == undisturbed("likelihood/aae")
     output = capsys.readouterr().out
     assert f"checkpoint {newest.name} passed over: its hash does not match its content" in output
     assert "continuing from epoch 0, batch 6" in output
@@ -153,20 +160,17 @@ def test_two_threads_give_the_same_numbers_within_rounding(fresh, tmp_path):
 OLDER = {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"}
 
 
-def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy, monkeypatch):
+def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy, undisturbed, monkeypatch):
     """The stated tolerance across machines, with this machine's processor in the place of another one."""
     methods = ["likelihood/ae", "likelihood/vae", "likelihood/aae", "likelihood/mmd", "clustering/mmd"]
-    runs = [METHODS[method] for method in methods]
-
-    def trained():
-        copy.run("python", "-m", "bench", "train", "config/smoke.yaml", *methods, "--threads", "1", "--force")
-        folders = [copy.folder / "results/smoke/runs" / run.id for run in runs]
-        return [(load_file(f / "model.safetensors"), pd.read_csv(f / "history.csv")) for f in folders]
-
-    new = trained()
     for name, value in OLDER.items():
         monkeypatch.setenv(name, value)
-    for run, (weights, history), (others, other_history) in zip(runs, new, trained(), strict=True):
+    copy.run("python", "-m", "bench", "train", "config/smoke.yaml", *(f"{m}/seed0" for m in methods), "--threads", "1")
+    for method in methods:
+        run, (model, epochs) = METHODS[method], undisturbed(method)
+        weights, history = load(model), pd.read_csv(BytesIO(epochs))
+        folder = copy.folder / "results/smoke/runs" / run.id
+        others, other_history = load_file(folder / "model.safetensors"), pd.read_csv(folder / "history.csv")
         assert any(not torch.equal(others[name], value) for name, value in weights.items()), (
             "the same kernels after all"
         )
@@ -187,10 +191,11 @@ def test_an_older_processors_kernels_give_the_same_numbers_within_rounding(copy,
         "reduction_10d/aae", "reduction_2d_unsupervised/mmd",
     ],
 )  # fmt: skip
-def test_the_labels_of_unlabelled_images_change_nothing(name, fresh, tmp_path, monkeypatch):
+def test_the_labels_of_unlabelled_images_change_nothing(name, fresh, undisturbed, tmp_path, monkeypatch):
     run = METHODS[name]
     labelled = Training(run, fresh()).labelled
     assert (labelled is None) == (run.settings.labels == 0)
+    undisturbed(name)
     # The subset is drawn evenly from the classes, which is the one use of all labels: held fixed here.
     monkeypatch.setattr("bench.train.loop.labelled_subset", lambda *_: labelled)
 
@@ -205,8 +210,7 @@ def test_the_labels_of_unlabelled_images_change_nothing(name, fresh, tmp_path, m
         dataset.train = datasets.Split(x, y)
         return dataset
 
-    first = record(run, tmp_path / "a", fresh)
-    assert record(run, tmp_path / "b", shuffled) == first
+    assert record(run, tmp_path, shuffled) == undisturbed(name)
 
 
 def test_the_test_labels_do_not_reach_training_and_shuffled_they_give_chance(fresh, tmp_path):
@@ -439,19 +443,18 @@ def test_a_failure_leaves_nothing_of_an_older_success(fresh, tmp_path, monkeypat
 def test_native_crashes_are_counted_by_their_traces_and_kills_are_not(tmp_path):
     """In processes of their own: two crashes and any number of kills are tried again, the third crash is the last."""
     code = (
-        "import sys, os, signal, faulthandler; from pathlib import Path; from bench.train.crashes import attempt\n"
-        "with attempt(Path(sys.argv[1]), 'v1'): os.kill(os.getpid(), int(sys.argv[2]))"
+        "import os, sys; from pathlib import Path; from bench.train.crashes import attempt\n"
+        "for number in map(int, sys.argv[2:]):\n"
+        "    if not os.fork():\n"  # all of one process: each by itself would import torch
+        "        with attempt(Path(sys.argv[1]), 'v1'): os.kill(os.getpid(), number)\n"
+        "    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)"
     )
-
-    def die(number):
-        command = [sys.executable, "-c", code, str(tmp_path), str(int(number))]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-
-    for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV):
-        assert die(number).returncode == -number
-    last = die(signal.SIGSEGV)
-    assert last.returncode == 1
-    assert "Died: Fatal Python error: Segmentation fault" in last.stderr
+    kill, crash, abort = map(int, (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT))
+    deaths = [kill, crash, kill, abort, kill, crash, crash]
+    command = [sys.executable, "-c", code, str(tmp_path), *map(str, deaths)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == [*(str(-number) for number in deaths[:-1]), "1"]
+    assert "Died: Fatal Python error: Segmentation fault" in done.stderr
 
 
 # --- the program ------------------------------------------------------------------------------------------
@@ -462,7 +465,7 @@ def copy(tmp_path_factory):
     return Checkout(tmp_path_factory.mktemp("copy"))
 
 
-def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy):
+def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy, fresh, tmp_path):
     text = ALONE.replace("epochs: 2", "epochs: 100").replace("seeds: 2", "seeds: 1")
     copy.write("config/long.yaml", text.replace("name: tiny", "name: long"))
     command = ["python", "-m", "bench", "train", "config/long.yaml"]
@@ -480,10 +483,10 @@ def test_sigterm_writes_a_checkpoint_and_exits_143_and_the_same_bits_follow(copy
     assert not list(runs.glob("*/*/*/record.json"))
     output = copy.run(*command)
     assert "continuing from epoch" in output
-    interrupted = copy.results("long")
-    assert "train" not in copy.run(*command, "--force").split("batch")[0]
-    assert copy.results("long") == interrupted
-    assert len(interrupted) == 2
+    [run] = expand(reading.load(copy.folder / "config/long.yaml"))
+    folder = runs / run.id
+    interrupted = [(folder / name).read_bytes() for name in ("model.safetensors", "history.csv")]
+    assert record(run, tmp_path, fresh) == interrupted
 
 
 @pytest.mark.parametrize("order", ["config.yaml --threads 1 likelihood/ae", "--threads 1 config.yaml likelihood/ae"])
