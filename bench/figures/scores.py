@@ -47,8 +47,8 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     published = {m: next((v for v in found if v is not None), None) for m, found in known.items()}
     caption = (
         f"A mark is a seed (at most {seeds}), measured on {on}; the bar is the mean with its 95 % interval (Student's "
-        "t), where two seeds or more give one. An arrow and a number stand for what lies beyond the scale; a dotted "
-        "line for the adversary's published value, if there is one and the scale holds it."
+        "t), where two seeds or more give one. An arrow and a number stand for a mean beyond the scale; an interval "
+        "ends where the scale does. A dotted line is the adversary's published value, where the scale holds it."
     )
     alt = f"{name}: {', '.join(describe(m).label for m in shown)} of {len(ordered)} methods, by seed."
     draw = partial(score_figure, found, {m: label(config, m) for m in ordered}, published)

@@ -142,10 +142,12 @@ class Page:
 
     def overview(self) -> Table:
         """A row for each experiment: the means of the reference and of the best that is no adversary, the verdict."""
-        found = []
+        found, counts = [], [m for m in (self.picture.measures if self.picture else []) if m.counts]
         for experiment in self.listed:
             row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
             metric, means = self.headlines.get(experiment, ("", pd.Series(dtype=float)))
+            if counted := [m.metric for m in counts if m.experiment == experiment]:
+                metric, means = counted[0], scores(self.rows, experiment, counted[0]).mean().dropna()
             m, means = describe(metric), means.filter(list(self.config.methods))
             named = words()["question"]["reference"]
             reference = answers.references(named, means.to_frame().T, bool(m.higher_is_better)) if len(means) else None
@@ -160,8 +162,10 @@ class Page:
             said = answers.verdict(self.rows, measure, values, best)
             row += [self._mean(experiment, metric, method) for method in (reference, best)]
             found.append([*row, said.word, f"{m.label}{f' ({m.unit})' if m.unit else ''}"])
-        head = ["Experiment", "Adversary", "Best other", "The other is", "By its first measure"]
-        return table("overview", "The experiments, by their first measure.", head, found)
+        head = ["Experiment", "Adversary", "Best other", "The other is", "Measured by"]
+        return table(
+            "overview", "The experiments, each by the first measure that the answer counts, or its first.", head, found
+        )
 
     def _mean(self, experiment: str, metric: str, method: str) -> Entry:
         of = self.cells[(self.cells["experiment"] == experiment) & (self.cells["method"] == method)]

@@ -133,6 +133,16 @@ def test_the_overview_holds_the_best_adversary_against_the_best_that_is_none(two
     assert rows[1][1:] == ["–"] * 4
 
 
+def test_the_overview_is_by_what_the_answer_counts(two_adversaries, tmp_path):
+    config, table = two_adversaries
+    first = table.assign(metric=table["metric"].replace("error", "log_likelihood"), experiment="likelihood")
+    both = pd.concat([first, first.assign(metric="ais_log_likelihood")])
+    experiments_ = {"likelihood": config.experiments["semi_supervised"]}
+    config = config.model_copy(update={"experiments": experiments_})
+    [row] = page.Page(config, both, tmp_path / "metrics.csv", tmp_path / "report", "c.yaml").overview().rows
+    assert row[-1].text == "AIS log-likelihood (nats)"
+
+
 def test_measures_are_not_summed_up_of_adversaries_alone(two_adversaries):
     config, table = two_adversaries
     assert explorer.together(config, table, picture(config, table)) is None
