@@ -54,7 +54,7 @@ doctor: .venv/ready
 
 .PHONY: test
 test: .venv/ready
-	python -m pytest -q -m "not faults" --dist loadfile -n $(CORES)
+	python -m pytest -q -m "not faults" --dist loadfile --no-loadscope-reorder -n $(CORES)
 
 .PHONY: test-faults
 test-faults: .venv/ready

@@ -6,6 +6,7 @@ with one breach of each kind in it shows that the rules see them.
 
 import ast
 import contextlib
+import functools
 import io
 import shutil
 import tokenize
@@ -40,12 +41,15 @@ OTHER_WORDS = {
 NAME_THEM = ("perf",)
 
 
+parsed = functools.cache(ast.parse)  # most files of a tree with a breach in it are those of the other trees
+
+
 def sources(root: Path) -> dict[Path, ast.Module]:
     """The program's files, parsed."""
     found = {}
     for path in sorted([*root.glob("bench/**/*.py"), *root.glob("regularizers/*.py")]):
         with contextlib.suppress(SyntaxError):  # a plug-in that is no Python fails its own tests and no others
-            found[path] = ast.parse(path.read_text(encoding="utf-8"))
+            found[path] = parsed(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -107,8 +111,8 @@ def unknown_rooms(root: Path) -> Iterator[str]:
 
 def circles(root: Path) -> Iterator[str]:
     """Modules that import each other in a circle, within functions or not."""
-    parsed = {module(path, root): tree for path, tree in sources(root).items()}
-    graph = {name: {m for m in imports(tree) if m in parsed and m != name} for name, tree in parsed.items()}
+    trees = {module(path, root): tree for path, tree in sources(root).items()}
+    graph = {name: {m for m in imports(tree) if m in trees and m != name} for name, tree in trees.items()}
     # A package's own initialiser is always imported first; only what it imports itself can close a circle.
     done: set[str] = set()
 
@@ -146,14 +150,14 @@ def who_asks_the_name(root: Path) -> Iterator[str]:
 
 def imports_of_torch(root: Path) -> Iterator[str]:
     """Modules of the rooms without torch that import it when they are imported, themselves or through others."""
-    parsed = {module(path, root): tree for path, tree in sources(root).items()}
+    trees = {module(path, root): tree for path, tree in sources(root).items()}
 
     def at_the_top(tree: ast.Module) -> Iterator[str]:
         for node in tree.body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 yield from imports(node)
 
-    direct = {name: set(at_the_top(tree)) for name, tree in parsed.items()}
+    direct = {name: set(at_the_top(tree)) for name, tree in trees.items()}
 
     def reached(name: str, seen: set[str]) -> bool:
         if name in seen:
@@ -163,22 +167,23 @@ def imports_of_torch(root: Path) -> Iterator[str]:
         if any(i.split(".")[0] in ("torch", "torchvision", "geomloss", "pykeops") for i in found):
             return True
         parents = {".".join(i.split(".")[:k]) for i in found for k in range(1, i.count(".") + 2)}
-        return any(reached(i, seen) for i in parents & parsed.keys())
+        return any(reached(i, seen) for i in parents & trees.keys())
 
-    for name in sorted(parsed):
+    for name in sorted(trees):
         if room(name) in WITHOUT_TORCH and reached(name, set()):
             yield f"{name}: imports torch"
 
 
 def long_files(root: Path) -> Iterator[str]:
     """Files that are too long to be read in one go."""
-    for path in sources(root):
+    found = sources(root)
+    for path in found:
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > LONGEST:
             yield f"{path.relative_to(root)}: {lines} lines"
     for name in sorted(names_of_regularizers(root)):
         path = root / "regularizers" / f"{name}.py"
-        lines = lines_of_code(path) if path in sources(root) else 0
+        lines = lines_of_code(path) if path in found else 0
         if lines > LONGEST_REGULARIZER:
             yield f"regularizers/{name}.py: {lines} lines of code"
 

@@ -75,7 +75,7 @@ def test_pdf_and_svg_are_drawn_when_asked_and_are_the_same_twice(drawn, tmp_path
         assert path.read_bytes() == (tmp_path / "b/style" / path.name).read_bytes(), path.name
 
 
-@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no such backend", "webagg"])
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "no such backend"])
 def test_a_users_own_settings_change_no_byte(drawn, tmp_path, backend):
     source, _, _, folder, _ = drawn
     (tmp_path / "matplotlibrc").write_text(
