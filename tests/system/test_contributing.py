@@ -37,7 +37,8 @@ def copy(tmp_path_factory):
     )
     small = {"seeds": 1, "controls": False, "defaults": {"width": 16, "epochs": 1, "parzen_samples": [500]}}
     quick = yaml.safe_load((copy.folder / "config/quick.yaml").read_text())
-    quick["experiments"] = {"likelihood": quick["experiments"]["likelihood"]}
+    measured = {"evaluations": ["reconstruction", "likelihood"]}
+    quick["experiments"] = {"likelihood": quick["experiments"]["likelihood"] | measured}
     copy.write("config/quick.yaml", yaml.safe_dump(quick | small, sort_keys=False))
     return copy
 
