@@ -62,6 +62,14 @@ def section(content: Any, *keys: str) -> dict:
     return content if isinstance(content, dict) else {}
 
 
+def misshapen(content: dict, place: tuple) -> bool:
+    """Whether what stands at the place of a section is none: that has a line of its own."""
+    inner = content
+    for key in place:
+        inner = inner.get(key) if isinstance(inner, dict) else inner
+    return not isinstance(inner, dict | None)
+
+
 def cells(content: dict) -> Iterator[tuple[str, str]]:
     """The (experiment, method) pairs that a config names."""
     for name, experiment in section(content, "experiments").items():
@@ -108,9 +116,9 @@ def judge(content: dict, only: list[str] | None, found: Mistakes) -> None:
     named = set()
     for experiment, method in cells(content):
         named.add(method)
-        if method not in section(content, "methods"):
-            continue
         parts = sections(content, experiment, method)
+        if method not in section(content, "methods") or any(misshapen(content, place) for place, _ in parts[:3]):
+            continue
         s, errors = _valid(together(parts))
         nothing = combinations.unread(s) if s else {}
         if only is None or experiment in only:

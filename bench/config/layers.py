@@ -17,7 +17,7 @@ class ConfigError(ValueError):
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's plain values, in which 1e-3 is a number and 1:30 or `no` is none, and 1.1's merge keys.
 
-    Refuses a key that stands twice, of which YAML would silently drop the first.
+    Refuses a key that stands twice, of which YAML would silently drop the first, and an alias of what it stands in.
     """
 
     yaml_implicit_resolvers = {}
@@ -32,6 +32,9 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key.value!r}", key.start_mark)
             keys.add(key.value)
         return node
+
+    def construct_object(self, node, deep=False):
+        return super().construct_object(node, deep=True)  # at once, so that what holds itself is found
 
 
 for _tag, _pattern, _first in (

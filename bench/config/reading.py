@@ -5,10 +5,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.config import plugins, trials
-from bench.config.cells import Mistakes, cells, judge, section, seeds, settings
+from bench.config.cells import Mistakes, cells, judge, misshapen, section, seeds, settings
 from bench.config.layers import ConfigError, Layers, layers, merged
 from bench.config.messages import said, short, where
 from bench.config.schema import TUNING, Config, Defaults, Experiment, InExperiment, Method, Trial, unknown
+from bench.config.values import plain
 
 __all__ = ["ConfigError", "check", "load", "restore", "seeds", "settings"]
 
@@ -52,7 +53,7 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
         for method, special in section(experiment, "methods").items():
             found.validate(InExperiment, special or {}, ("experiments", name, "methods", method))
     for experiment, method in cells(content):
-        if method not in section(content, "methods"):
+        if method not in section(content, "methods") and not misshapen(content, ("methods",)):
             found.add(("experiments", experiment, "methods"), unknown(method, section(content, "methods")))
     _titles(content, found)
     only = config.only if config else None
@@ -71,13 +72,16 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
 
 
 def _titles(content: dict, found: Mistakes) -> None:
-    """Methods of an experiment that a table could not tell apart."""
+    """Methods of an experiment that a reader of its tables or figures could not tell apart."""
     seen: dict[tuple, str] = {}
     for experiment, method in cells(content):
-        title = section(content, "methods", method).get("title") or method
-        other = seen.setdefault((experiment, str(title)), method)
-        if other != method:
-            found.add(("methods", method, "title"), f"{short(title)} is that of {other!r} too", by=other)
+        own = section(content, "methods", method)
+        for key in ("title", "short"):
+            name = str(own.get(key) or own.get("title") or method.replace("_", " "))
+            other = seen.setdefault((experiment, key, plain(name)), method)
+            if other != method:
+                found.add(("methods", method, key), f"{short(name)} is that of {other!r} too", by=other)
+                break
 
 
 def _tuning(config: Config, content: dict, found: Mistakes) -> Config:

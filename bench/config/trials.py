@@ -4,6 +4,7 @@ from bench.config import combinations
 from bench.config.cells import Mistakes, seeds, settings
 from bench.config.layers import merge
 from bench.config.schema import TUNING, VALIDATION_METRICS, Config, Settings
+from bench.config.values import plain
 
 
 def trial_name(method: str, number: int) -> str:
@@ -26,10 +27,17 @@ def judge(config: Config, found: Mistakes) -> None:
         if needed not in own.evaluations:
             said = f"{method!r} of {tuning.experiment!r} does not measure {needed!r}"
             found.add(("tuning", "metric"), said, by=method)
+        shared = merge(own.model_dump(exclude_unset=True), tuning.settings)
+        known, titles = [Settings.model_validate(shared)], []
         for i, trial in enumerate(tried):
-            changed = merge(own.model_dump(exclude_unset=True), merge(tuning.settings, trial))
-            changed = Settings.model_validate({k: v for k, v in changed.items() if k != "title"})
-            at = ("tuning", "trials", method, i)
+            changed = Settings.model_validate({k: v for k, v in merge(shared, trial).items() if k != "title"})
+            at, title = ("tuning", "trials", method, i), plain(trial.get("title") or changes(trial))
+            if changed in known:
+                of = f"trial {known.index(changed) - 1}" if known.index(changed) else "the default"
+                found.add(at, f"the same settings as {of}", by=i)
+            elif title in titles:
+                found.add((*at, "title"), f"that of trial {titles.index(title)} too", by=i)
+            known, titles = [*known, changed], [*titles, title]
             for message, *places in combinations.mistakes(changed):
                 found.add((*at, *places[0]), message, by=i)
             if needed not in changed.evaluations:

@@ -16,6 +16,11 @@ def unknown(name: object, valid: Iterable[object]) -> str:
     return f"unknown {name!r}{hint} Valid: {', '.join(valid) or 'none'}"
 
 
+def plain(title: str) -> str:
+    """A title without what a reader would not tell it apart by: its case and its spaces."""
+    return " ".join(title.split()).casefold()
+
+
 TERMS = ("reconstruction", "regularization", "classification", "separation")
 COSINE = "cosine"
 LABEL = "label"  # what the decoder calls the given class

@@ -310,6 +310,11 @@ MISTAKES = {
         "methods.mmd.title: expected text (found ' ')",
     ],
     "methods: {mmd: {title: The same}, aae: {title: The same}}": ["methods.mmd.title: 'The same' is that of 'aae' too"],
+    "methods: {mmd: {title: 'a  B'}, aae: {title: A b, short: x}, vae: {short: X}}": [
+        "methods.aae.short: 'x' is that of 'vae' too",
+        "methods.mmd.title: 'a  B' is that of 'aae' too",
+    ],
+    "methods: {mmd: {title: Aae}}": ["methods.mmd.title: 'Aae' is that of 'aae' too"],
     "methods: {mmd: {family: adverserial}}": [
         "methods.mmd.family: unknown 'adverserial'; did you mean 'adversarial'? Valid: adversarial, closed form,"
     ],
@@ -329,7 +334,12 @@ MISTAKES = {
         "tuning.trials.mmd.2.seeds: unknown 'seeds'",
     ],
     TUNING % ("1", "", "{weight: 1}, {loss: bernoulli, output: linear}, {width: 9}, {width: 9}"): [
+        "tuning.trials.mmd.0: the same settings as the default",
         "tuning.trials.mmd.1.loss: loss: bernoulli needs output: sigmoid (found linear)",
+        "tuning.trials.mmd.3: the same settings as trial 2",
+    ],
+    TUNING % ("1", "", "{title: A, width: 9}, {title: a, width: 10}"): [
+        "tuning.trials.mmd.1.title: that of trial 0 too"
     ],
     "only: [density, tuning]\n" + TUNING % ("1", "settings: {evaluations: [latent]},", "{weight: 2}"): [
         "tuning.trials.mmd.0.evaluations: does not measure 'likelihood', which the choice is by"
@@ -346,6 +356,14 @@ MISTAKES = {
     "a:\tb\n\tc: 1": [None, "c.yaml:3: found character '\\t' that cannot start any token"],
     "x: !!python/object/apply:os.mkdir [exploded]": [None, "c.yaml:3: could not determine a constructor for the tag"],
     "? [1, 2]\n: 3": [None, "c.yaml:3: keys must be plain"],
+    "methods: &m\n  mmd: {hyperparameters: *m}": [None, "c.yaml:3: found unconstructable recursive node"],
+    # --- a section of another kind takes no others with it
+    "defaults: [1]": ["defaults: expected settings, {key: value, …} (found [1])"],
+    "methods: [mmd]": ["methods: expected settings, {key: value, …} (found ['mmd'])"],
+    "methods: {mmd: mmd}\nseeds: 0": [
+        f"seeds: {SEEDS} (found 0)",
+        "methods.mmd: expected settings, {key: value, …} (found 'mmd')",
+    ],
 }
 
 
