@@ -27,7 +27,7 @@ from bench.door.options import JOBS, LOG, Verbs, computing
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    r"""A benchmark of latent regularizers for autoencoders.
+    """A benchmark of latent regularizers for autoencoders.
 
     A config names its methods, experiments and seeds: a file, or the name of one in config/.
 
@@ -36,7 +36,7 @@ def cli() -> None:
     latentbench run quick         train, measure, tabulate, draw
 
     Completion in bash: eval "$(_LATENTBENCH_COMPLETE=bash_source latentbench)"; zsh_source and fish_source likewise.
-    """
+    """  # noqa: D301, click's mark of lines to leave as they are
 
 
 @cli.of_config("run mnist --cores 8", ignore_unknown_options=True, default="quick")

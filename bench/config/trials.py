@@ -2,7 +2,7 @@
 
 from bench.config import combinations
 from bench.config.cells import Mistakes, seeds, settings
-from bench.config.layers import merge
+from bench.config.layers import ConfigError, merge
 from bench.config.schema import TUNING, VALIDATION_METRICS, Config, Settings
 from bench.config.values import plain
 
@@ -42,6 +42,13 @@ def judge(config: Config, found: Mistakes) -> None:
                 found.add((*at, *places[0]), message, by=i)
             if needed not in changed.evaluations:
                 found.add((*at, "evaluations"), f"does not measure {needed!r}, which the choice is by", by=i)
+
+
+def required(config: Config, path: object) -> None:
+    """Raise a ConfigError if the config of a file has no trials."""
+    if config.tuning is None or TUNING not in config.experiments:
+        remedy = "add a section 'tuning:' (see CONTRIBUTING.md), and to 'only:' where there is one"
+        raise ConfigError(f"{path}: no trials to judge; {remedy}")
 
 
 def with_trials(config: Config) -> Config:

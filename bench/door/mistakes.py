@@ -33,6 +33,8 @@ def said(error: BaseException) -> tuple[str, int] | None:
     from bench.records.merge import Contradiction
     from bench.records.result_set import Damaged
 
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message(), error.exit_code
     if isinstance(error, click.UsageError):
         path = error.ctx.command_path if error.ctx else "latentbench"
         return f"{path}: {error.format_message().rstrip('.')} (see {path} --help)", error.exit_code

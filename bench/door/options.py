@@ -75,7 +75,8 @@ COUNT = click.IntRange(min=1, max=100_000)
 # Results depend on the number of threads, so more than this machine has cores may be wanted; but no thousands.
 THREADS = click.IntRange(min=1, max=max(256, os.cpu_count() or 1))
 JOBS = click.option("--jobs", type=COUNT, default=os.cpu_count(), help="How many at once; all cores if not given.")
-LOG = click.option("--log", type=click.Path(path_type=Path), help="File for all that is printed but errors.")
+FILE = click.Path(path_type=Path, dir_okay=False)
+LOG = click.option("--log", type=FILE, help="File for all that is printed but errors.")
 
 
 def computing(command: Callable) -> Callable:
@@ -84,7 +85,7 @@ def computing(command: Callable) -> Callable:
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option("--threads", type=THREADS, help="Threads of this process; torch's choice if not given."),
         click.option("--force", is_flag=True, help="Also what is up to date."),
-        click.option("--done", type=click.Path(path_type=Path), help="File to write when everything is done."),
+        click.option("--done", type=FILE, help="File to write when everything is done."),
         LOG,
         click.argument("runs", nargs=-1),
         click.argument("config", type=CONFIG),

@@ -13,6 +13,7 @@ from collections import Counter, deque
 import click
 
 from bench import SHARE
+from bench.config import trials
 from bench.config.runs import Run
 from bench.door.mistakes import FAULT, HELD, MARK
 from bench.records import whole_files
@@ -84,8 +85,13 @@ def run(config: str, options: list[str]) -> int:
 
 
 def tune(config: str, options: list[str]) -> int:
-    """Train and measure the trials of a config's tuning; the exit status."""
+    """Train and measure the trials of a config's tuning; the exit status.
+
+    Raises:
+        ConfigError: a bad config, or one without trials.
+    """
     jobs = Jobs([config])
+    trials.required(jobs.config, config)
     jobs.prepare()
     return snakemake(jobs, ["tune", *options])
 

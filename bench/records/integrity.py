@@ -36,7 +36,7 @@ def problems(results: Results) -> Iterator[str]:
         try:
             result_set.arrays(results.path(run), name="codes.npz")
         except Damaged as error:
-            yield f"{error}; `latentbench evaluate {results.config.name} {run.id} --force` makes it again"
+            yield f"{error}; `latentbench evaluate` of {run.id} with --force makes it again"
         if record is None:
             continue
         yield from _of_its_run(run, record, results.path(run))

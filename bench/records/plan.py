@@ -59,7 +59,7 @@ class Plan:
         """What to do first where runs are to be trained whose records are of other code."""
         results = self.results
         older = sum(self.stale[run.id] == "train" and results.record(run) is not None for run in results.runs)
-        said = f"`latentbench verify {results.config.name}` says which of them still hold."
+        said = "`latentbench verify` says which of them still hold."
         return [f"{older} have records of other code: {said}"] if older else []
 
     def rows(self) -> list[dict]:

@@ -14,10 +14,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, NotRequired, Required
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # of which pydantic reads the inner ones before Python 3.12
+
+from bench.config.messages import said, where
 
 FILES = ("metrics.csv", "runs.jsonl", "history.csv", "arrays.npz", "README.md")
 COLUMNS = ("run", "protocol", "metric", "value", "error", "n", "split", "current")
@@ -27,6 +30,50 @@ COMMITTED = ".packed"  # a whole set of new files; what it holds is true, wherev
 
 class Damaged(ValueError):
     """A file of a result set is not what was written; the message names it."""
+
+
+class _Of(TypedDict):
+    experiment: str
+    method: str
+    seed: int
+
+
+class _Baseline(_Of):
+    version: str
+
+
+class _Record(TypedDict, total=False):
+    id: Required[str]
+    run: Required[_Of]
+    version: Required[str]
+    status: Required[str]
+    hashes: Required[dict[str, Any]]
+    seconds: Required[float]
+    facts: dict[str, Any]
+    versions: dict[str, Any]
+    epoch: float | None
+    peak_memory_mb: float | None
+
+
+class _Metrics(TypedDict):
+    model: str | None
+    status: str
+    reason: str | None
+    versions: dict[str, str]
+    failed: dict[str, dict[str, Any]]
+
+
+class _Line(TypedDict):
+    """A line of runs.jsonl, as far as anything here relies on it."""
+
+    id: str
+    current: bool
+    metrics: _Metrics
+    record: NotRequired[_Record]
+    baseline: NotRequired[_Baseline]
+
+
+LINE = TypeAdapter(_Line)
 
 
 def key(run: str) -> tuple:
@@ -48,22 +95,35 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     """
     path = place(folder, "runs.jsonl")
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="\n") as file:  # other ends of lines may stand in a reason
+            lines = list(file)
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise Damaged(f"{path}: cannot be read ({error})") from None
     found: dict[str, dict] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
+        at = f"{path}:{number}: expected a run"
         try:
             content = json.loads(line)
-            content["metrics"]["rows"] = []
-            found[content["id"]] = content
-        except (ValueError, KeyError, TypeError):
-            raise Damaged(f"{path}:{number}: expected a run, found {line[:60]!r}") from None
+            LINE.validate_python(content, strict=True)
+        except ValidationError as error:
+            detail = error.errors()[0]
+            raise Damaged(f"{at}; {where(detail['loc'])}: {said(detail)}") from None
+        except ValueError:
+            raise Damaged(f"{at}, found {line[:60]!r}") from None
+        if ("record" in content) == ("baseline" in content) or content["id"] in found:
+            raise Damaged(f"{at} that is trained or a baseline, and stands here once, found {content['id']!r}")
+        content["metrics"]["rows"] = []
+        found[content["id"]] = content
+    seen = set()
     for run, row in measurements(folder):
+        name = (run, row["metric"])
         if run not in found:
             raise Damaged(f"{place(folder, 'metrics.csv')}: run {run!r} is not in {path}")
+        if name in seen:
+            raise Damaged(f"{place(folder, 'metrics.csv')}: {row['metric']} of run {run!r} stands there twice")
+        seen.add(name)
         found[run]["metrics"]["rows"].append(row)
     return list(found.values())
 
@@ -138,7 +198,7 @@ def arrays(folder: Path, run: str = "", name: str = "arrays.npz") -> dict[str, n
             return {name.removeprefix(start): archive[name] for name in archive.files if name.startswith(start)}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except Exception as error:  # a damaged file makes the parser fail in any way
         raise Damaged(f"{path}: not a whole file of arrays ({error})") from None
 
 

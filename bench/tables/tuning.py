@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from bench.config.reading import ConfigError
 from bench.config.schema import TUNING, Config
-from bench.config.trials import changes, trial_name
+from bench.config.trials import changes, required, trial_name
 from bench.records import collect, whole_files
 from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table
@@ -140,8 +139,7 @@ def judge(path: str | Path) -> str:
         ConfigError: a bad config, or one without trials.
     """
     config = read(path)
-    if config.tuning is None or TUNING not in config.experiments:
-        raise ConfigError(f"{path}: no trials to judge; add a section 'tuning:' (see CONTRIBUTING.md)")
+    required(config, path)
     results = Results(config)
     collect.collect(results)
     frame = ledger(config, read_metrics(results.folder / "metrics.csv"))

@@ -40,6 +40,14 @@ def test_there_is_one_verb_for_each_program():
     assert sorted(cli.commands) == sorted(VERBS)
 
 
+def test_without_a_verb_the_help_is_all_that_is_said(capsys):
+    main([])
+    alone = capsys.readouterr().err
+    main(["--help"])
+    assert alone == capsys.readouterr().out
+    assert "\n  latentbench run quick         train, measure" in alone
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_a_verb_shows_an_example_that_parses(verb, capsys):
     if verb != "perf":  # whose help is that of the measurement
@@ -87,6 +95,9 @@ def test_the_help_comes_within_three_tenths_of_a_second():
         ("explain quick likelihood mmd one", "SEED"),
         ("perf mdm", "did you mean 'mmd'?"),
         ("new class", "is no word of Python"),
+        ("train quick --log config", "File 'config' is a directory"),
+        ("evaluate quick --done config", "File 'config' is a directory"),
+        ("tune fashion", "config/fashion.yaml: no trials to judge; add"),
     ],
 )
 def test_a_mistake_is_one_line_with_the_nearest_and_exit_status_2(arguments, said, capsys, monkeypatch):

@@ -140,7 +140,7 @@ def test_codes_that_were_cut_off_are_named_and_those_of_the_set_are_kept(results
     code, output = checked(capsys)
     assert code == 1
     assert f"{path}: not a whole file of arrays" in output
-    assert f"latentbench evaluate tiny {results.runs[0].id} --force" in output
+    assert f"`latentbench evaluate` of {results.runs[0].id} with --force makes it again" in output
     collect.collect(results)
     assert (results.folder / "arrays.npz").read_bytes() == before
 

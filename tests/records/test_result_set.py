@@ -1,7 +1,9 @@
 """A result set is whole, the same bytes for the same runs, and what was packed is what a clone reads."""
 
+import io
 import json
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -74,8 +76,9 @@ def test_numbers_of_every_size_and_sign_come_back_as_they_were(made, tmp_path):
         {"protocol": "p", "metric": f"m{i}", "value": v, "standard_error": v, "n": 3, "split": "test", "current": True}
         for i, v in enumerate(values)
     ]
-    metrics = {"status": "ok", "reason": None, "rows": rows}
-    line = {"id": 'a, "b"/m/seed0', "baseline": {"version": "1-2"}, "metrics": metrics, "current": True}
+    metrics = {"model": None, "status": "ok", "reason": "a\u2028b\x85", "versions": {}, "failed": {}, "rows": rows}
+    of = {"experiment": "a", "method": "m", "seed": 0, "version": "1-2"}
+    line = {"id": 'a, "b"/m/seed0', "baseline": of, "metrics": metrics, "current": True}
     for name, data in packing.packed([line], {}, {"x/y": np.arange(3)}, "n").items():
         (tmp_path / name).write_bytes(data)
     [back] = result_set.runs(tmp_path)
@@ -84,7 +87,24 @@ def test_numbers_of_every_size_and_sign_come_back_as_they_were(made, tmp_path):
     assert (result_set.arrays(tmp_path, "x")["y"] == np.arange(3)).all()
 
 
+def npy():
+    buffer = io.BytesIO()
+    np.save(buffer, np.ones(3))
+    return buffer.getvalue()
+
+
+def but(old, new):
+    return lambda b: re.sub(old, new, b, count=1)
+
+
 DAMAGE = {
+    "a seed in words": ("runs.jsonl", but(rb'"seed": 0', b'"seed": "0"'), "a run; .*seed: expected a whole"),
+    "a time in words": ("runs.jsonl", but(rb'"seconds": [.\d]+, "s', b'"seconds": "1", "s'), "a run; record.seconds"),
+    "a key missing": ("runs.jsonl", but(rb'"current": true, ', b""), r"\d+: expected a run; current: missing"),
+    "no record": ("runs.jsonl", but(rb'"record": {.*', b'"record": null}'), r"\d+: expected a run; record: exp"),
+    "a run twice": ("runs.jsonl", lambda b: b + b.splitlines(True)[0], r"runs.jsonl:\d+: .* stands here once, found"),
+    "a number twice": ("metrics.csv", lambda b: b + b.splitlines(True)[1], "metrics.csv: .* stands there twice"),
+    "an array alone": ("arrays.npz", lambda b: npy(), "arrays.npz: not a whole file of arrays"),
     "a line that is cut off": ("runs.jsonl", lambda b: b[:-30], r"runs.jsonl:\d+: expected a run"),
     "other columns": ("metrics.csv", lambda b: b.replace(b"metric", b"metre", 1), "csv:1: expected the columns"),
     "an infinite number": ("metrics.csv", lambda b: b + b"x,p,m,inf,,,test,1\n", r"metrics.csv:\d+: expected a mea"),

@@ -30,10 +30,12 @@ def write(table, folder):
     for (experiment, method, seed), rows in table.groupby(RUN, sort=False):
         first = rows.iloc[0]
         of = {"experiment": experiment, "method": method, "seed": int(seed), "settings": {}}
-        record = {"run": of, "version": first["version"], "facts": {}, "versions": {}}
+        record = {"id": first["run"], "run": of, "version": first["version"], "status": first["status"]}
+        record |= {"hashes": {}, "facts": {}, "versions": {}}
         record |= {k: first[k] for k in ("commit", "device", "machine")} | {"seconds": float(first["seconds"])}
         measured = rows.dropna(subset="metric").fillna({"n": 1}).to_dict("records")
         metrics = {"status": first["status"], "reason": first["reason"] if first["status"] != "ok" else None}
+        metrics |= {"model": None, "versions": {}, "failed": {}}
         metrics["rows"] = [{"protocol": "p"} | row | {"n": int(row["n"])} for row in measured]
         lines.append({"id": first["run"], "record": record, "metrics": metrics, "current": True})
     with packing.packing(folder):
