@@ -26,7 +26,7 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
     runs = rows[rows["experiment"].isin(config.experiments) & (rows["run"] != "controls")].drop_duplicates(RUN)
     done = runs[runs["status"] == "ok"]
     others = runs.loc[runs["status"] != "ok", "status"].value_counts()
-    excluded = ", ".join(f"{n} {status}" for status, n in others.items()) or "none"
+    excluded = ", ".join(f"{n} {status}" for status, n in others.items())
     trials = config.tuning.trials if config.tuning and TUNING in config.experiments else {}
     each = max(map(len, trials.values()), default=0)
     searched = (
@@ -38,7 +38,7 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
         ("Data", ", ".join(sorted({said(s.dataset) for s in settings.values()}))),
         ("Epochs", _range(s.epochs for s in settings.values())),
         ("Hyperparameters searched", searched if trials else "none here: each method has one setting"),
-        ("Runs left out of a mean", f"{excluded}; each is named under Runs that did not finish"),
+        ("Runs left out of a mean", f"{excluded}; each under Runs that did not finish" if excluded else "none"),
         ("Training time", f"{seconds(float(done['seconds'].sum()))} in all, {_range(done['seconds'])} seconds a run"),
         ("Memory", f"{_range(done['peak_memory_mb'])} MB at the peak of a training"),
     ]

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bench.config import reading
 from bench.config.schema import Config
 from bench.report import explain
 from bench.tables.formats import Entry, Table, entry, spread, table
@@ -13,13 +14,18 @@ from bench.tables.tidy_table import RUN, failure, short, title
 
 
 def failures(config: Config, rows: pd.DataFrame) -> Table:
-    """Every run without numbers, and why."""
+    """Every run of the config without numbers, and why."""
     runs = rows.drop_duplicates(RUN)
     found = [
         [Entry(short(config, r["method"]), href=f"#cell-{r['experiment']}-{r['method']}"),
          title(config, r["experiment"], "experiments"), entry(r["seed"]), failure(r)]
         for _, r in runs[runs["status"] != "ok"].iterrows()
     ]  # fmt: skip
+    known = {*runs[[*RUN]].itertuples(index=False, name=None)}
+    for e, content in config.experiments.items():
+        for m in content["methods"]:
+            if lacking := [str(s) for s in reading.seeds(config, e, m) if (e, m, s) not in known]:
+                found.append([short(config, m), title(config, e, "experiments"), ", ".join(lacking), "not run"])
     return table("failures", "Runs without numbers.", ["Method", "Experiment", "Seed", "Why"], found)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bench.config import plugins
 from bench.config.reading import ConfigError, check, load
 from bench.figures import scores as score_figures
-from bench.report import experiments, explorer, html, methods, page
+from bench.report import experiments, explorer, html, methods, overall_tables, page
 from bench.tables.answers import picture
 from bench.tables.tidy_table import read_metrics, scores
 from tests.support import result_sets
@@ -141,6 +141,17 @@ def test_the_overview_is_by_what_the_answer_counts(two_adversaries, tmp_path):
     config = config.model_copy(update={"experiments": experiments_})
     [row] = page.Page(config, both, tmp_path / "metrics.csv", tmp_path / "report", "c.yaml").overview().rows
     assert row[-1].text == "AIS log-likelihood (nats)"
+
+
+def test_what_the_config_asks_for_and_was_not_run_is_no_finished_run(two_adversaries):
+    config, table = two_adversaries
+    late = (table["method"] == "aae") & (table["experiment"] == "clustering") & (table["seed"] > 0)
+    rows = [[e.text for e in row] for row in overall_tables.failures(config, table[~late]).rows]
+    assert rows == [
+        ["aae", "Clustering", "1, 2", "not run"],
+        ["mmd", "Clustering", "0, 1, 2", "not run"],
+        ["mmd_energy", "Clustering", "0, 1, 2", "not run"],
+    ]
 
 
 def test_measures_are_not_summed_up_of_adversaries_alone(two_adversaries):
