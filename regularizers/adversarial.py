@@ -1,9 +1,10 @@
 """Adversarial autoencoder (Makhzani et al., 2015) and the critics that adversarial networks have had since."""
 
 from copy import deepcopy
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Interval
 from torch import nn
 from torch.nn.functional import relu, softplus
 from torch.nn.utils.parametrizations import spectral_norm
@@ -48,7 +49,7 @@ class Adversarial(Regularizer):
         penalty: Amount = 0.0,
         spectral: bool = False,
         noise: Amount = 0.0,
-        average: Amount = 0.0,
+        average: Annotated[float | int, Interval(ge=0, lt=1)] = 0.0,
     ):
         super().__init__(prior)
         self.loss, (self.of_critic, self.of_encoder) = loss, LOSSES[loss]

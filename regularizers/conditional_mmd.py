@@ -1,6 +1,7 @@
 """Maximum mean discrepancy to the prior of each label, in closed form (Gretton et al., 2012)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -11,6 +12,7 @@ from regularizers._gradient import with_gradient
 from regularizers._kernels import ladder
 from regularizers._mixture import Embedding, normalised
 from regularizers._pairs import pair_sum
+from regularizers._ranges import Several
 
 
 class ConditionalMMD(Regularizer):
@@ -35,8 +37,8 @@ class ConditionalMMD(Regularizer):
     def __init__(
         self,
         prior: Prior,
-        kernel: str = "imq",
-        scales: Sequence[float | int] | None = None,
+        kernel: Literal["imq", "gaussian", "energy"] = "imq",
+        scales: Several | None = None,
         normalise: bool = False,
     ):
         super().__init__(prior)

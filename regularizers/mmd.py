@@ -1,6 +1,7 @@
 """Maximum mean discrepancy to the prior, in closed form (Gretton et al., 2012; Rustamov, 2019)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +11,7 @@ from regularizers._gradient import with_gradient
 from regularizers._kernels import ladder
 from regularizers._mixture import Embedding, gaussian_pair_sum, is_gaussian, normalised
 from regularizers._pairs import BACKENDS, pair_sum
+from regularizers._ranges import Amount, Several
 
 
 class MMD(Regularizer):
@@ -44,13 +46,13 @@ class MMD(Regularizer):
     def __init__(
         self,
         prior: Prior,
-        kernel: str = "imq",
-        scales: Sequence[float | int] | None = None,
-        statistic: str = "u",
+        kernel: Literal["imq", "gaussian", "energy"] = "imq",
+        scales: Several | None = None,
+        statistic: Literal["u", "v"] = "u",
         normalise: bool = False,
         integrate: bool = True,
-        norm: float | int = 0.0,
-        backend: str = "auto",
+        norm: Amount = 0.0,
+        backend: Literal["auto", "dense", "keops"] = "auto",
     ):
         super().__init__(prior)
         if statistic not in ("u", "v"):

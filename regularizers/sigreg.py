@@ -1,13 +1,16 @@
 """Sliced Epps-Pulley test of the characteristic function (Balestriero & LeCun, 2025)."""
 
 from functools import partial
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from regularizers import Regularizer, rms, too_few
 from regularizers._gradient import with_gradient
+from regularizers._ranges import Count, Positive
 
 
 class SIGReg(Regularizer):
@@ -31,7 +34,13 @@ class SIGReg(Regularizer):
     title = "SIGReg"
     cites = ("balestriero2025",)
 
-    def __init__(self, prior, projections: int = 256, reach: float = 3.0, knots: int = 17):
+    def __init__(
+        self,
+        prior,
+        projections: Count = 256,
+        reach: Positive = 3.0,
+        knots: Annotated[int, Interval(ge=2, le=20_000)] = 17,
+    ):
         super().__init__(prior)
         t = torch.linspace(0, reach, knots)
         trapezoid = torch.ones(knots)

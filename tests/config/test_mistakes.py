@@ -81,6 +81,13 @@ MISTAKES = {
         "methods.mmd.hyperparameters.normalise: expected true or false (found 'false')",
         "methods.mmd.hyperparameters.scales: expected a list (found 0.5)",
     ],
+    "methods: {mmd: {hyperparameters: {kernel: imqq, scales: [], statistic: w, norm: -1, backend: x}}}": [
+        "methods.mmd.hyperparameters.kernel: unknown 'imqq'; did you mean 'imq'? Valid: imq, gaussian, energy",
+        "methods.mmd.hyperparameters.scales: expected at least one (found [])",
+        "methods.mmd.hyperparameters.statistic: unknown 'w'. Valid: u, v",
+        "methods.mmd.hyperparameters.norm: expected at least 0 (found -1)",
+        "methods.mmd.hyperparameters.backend: unknown 'x'. Valid: auto, dense, keops",
+    ],
     "methods: {aae: {hyperparameters: {inner_steps: 1.5}}}": [
         "methods.aae.hyperparameters.inner_steps: expected a whole number (found 1.5)"
     ],

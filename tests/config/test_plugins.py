@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -184,3 +185,11 @@ def test_a_packages_prior_is_that_of_the_model(tmp_path):
     model = Autoencoder(settings(config, "density", "mmd"), (1, 8, 8), 10)
     assert model.priors["z"].means.shape == (20, 2)
     assert torch.allclose(model.priors["z"].means.norm(dim=1), torch.ones(20))
+
+
+@pytest.mark.parametrize("path", sorted(signatures.FOLDER.glob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_a_hyperparameter_says_which_values_it_may_have(path):
+    """No bare text or number: what cannot be is told by the config, and not by a row that failed."""
+    signature = signatures.read(path)
+    loose = (int, float, str, float | int, Any)
+    assert not [name for name, annotation in signature.keywords.items() if name != "prior" and annotation in loose]
