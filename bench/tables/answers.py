@@ -182,10 +182,12 @@ def caveat(config: Config, table: pd.DataFrame, rows: list[Row], measures: list[
     parts = [words()["presets"].get(config.preset, "")]
     if cells := [c for m, c in pairs if m.counts and c and c.word != "reference"]:
         decided, seeds = [c for c in cells if c.word in ("better", "worse")], sorted(c.seeds for c in cells)
-        kept, level = sum(c.p < 0.05 for c in decided), sum(c.word == "level" for c in cells)
+        kept, level = [c for c in decided if c.p < 0.05], sum(c.word == "level" for c in cells)
+        held = [c for *_, c in challenged(rows, measures) if c in decided]
+        none = ", none that the answer names" if kept and held and not any(c in kept for c in held) else ""
         parts.append(
             f"with {' to '.join(dict.fromkeys((str(seeds[0]), str(seeds[-1]))))} seeds {len(decided)} of {len(cells)} "
-            f"differences are decided ({kept} after Holm's adjustment) and {level} level"
+            f"differences are decided ({len(kept)} after Holm's adjustment{none}) and {level} level"
         )
     if old := older(table):
         of = "every number comes" if old == (n := len(table.drop_duplicates(RUN))) else f"{old} of {n} runs come"

@@ -128,6 +128,12 @@ def test_the_caveat_counts_what_is_decided_and_what_is_old(asked, config):
     assert re.search(r"\+40 \[.*\] \+\*", answers.text(found))
 
 
+def test_a_caveat_says_if_nothing_that_the_answer_names_outlives_holm(asked, config):
+    found = answers.picture(config, gains(np.array([3.0, 6.0, 7.0, 2.5]), NOISY))
+    assert found.answer == "Partly decided: MMD is better than AAE on 1M, and undecided on labels."
+    assert "2 of 4 differences are decided (1 after Holm's adjustment, none that the answer names)" in found.caveat
+
+
 def test_who_stands_in_for_the_challenger_is_named(asked, config):
     asked["challenger"] = ["mmd", "own"]
     table = gains(40, 2)
