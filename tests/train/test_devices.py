@@ -26,6 +26,8 @@ RUNS = {
     for run in expand(reading.load(ROOT / "config/smoke.yaml"))
     if run.seed == 0 and run.experiment not in ALIKE
 }
+# A penalty is not measured: of the methods of an experiment, one with each encoder and prior of its own.
+MEASURED = [name for name in RUNS if not name.endswith(("/ae", "/aae", "/sinkhorn", "_all/mmd"))]
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_a_training_stays_on_its_device_and_comes_to_the_same_losses(name, digit
         assert there.history[0][key] == pytest.approx(value, rel=1e-4), key
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", MEASURED)
 def test_a_measurement_stays_on_its_device_and_comes_to_the_same_numbers(name, digits, tmp_path, monkeypatch):
     run = RUNS[name]
     record = train_runs.record(run, tmp_path, lambda: datasets.Dataset(**vars(digits)))
