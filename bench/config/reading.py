@@ -72,8 +72,12 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
 
 
 def _titles(content: dict, found: Mistakes) -> None:
-    """Methods of an experiment that a reader of its tables or figures could not tell apart."""
+    """Experiments, and methods of one, that a reader of tables or figures could not tell apart."""
     seen: dict[tuple, str] = {}
+    for experiment, own in section(content, "experiments").items():
+        name = str(section(own).get("title") or experiment.replace("_", " "))
+        if (other := seen.setdefault((plain(name),), experiment)) != experiment:
+            found.add(("experiments", experiment, "title"), f"{short(name)} is that of {other!r} too", by=other)
     for experiment, method in cells(content):
         own = section(content, "methods", method)
         for key in ("title", "short"):

@@ -316,6 +316,9 @@ MISTAKES = {
         "methods.aae.title: expected text (found 3)",
         "methods.mmd.title: expected text (found ' ')",
     ],
+    "experiments: {density: {title: A}, classes: {title: ' a '}}": [
+        "experiments.classes.title: ' a ' is that of 'density' too"
+    ],
     "methods: {mmd: {title: The same}, aae: {title: The same}}": ["methods.mmd.title: 'The same' is that of 'aae' too"],
     "methods: {mmd: {title: 'a  B'}, aae: {title: A b, short: x}, vae: {short: X}}": [
         "methods.aae.short: 'x' is that of 'vae' too",
