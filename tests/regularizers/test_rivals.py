@@ -467,3 +467,12 @@ def test_a_sample_follows_the_flow_from_noise(monkeypatch):
     x = flow.generate(100)
     torch.manual_seed(0)
     torch.testing.assert_close(x, (torch.randn(100, 2) + 2) * math.e - 4, atol=2e-3, rtol=0)
+
+
+def test_the_short_codes_of_rae_are_the_kl_divergence_of_means():
+    z = torch.randn(50, 3) + 1
+    posterior = Independent(Normal(z, torch.ones_like(z)), 1)
+    assert load("rae")(Gaussian(3), components=2)(z, Point(z)) == pytest.approx(
+        load("kl")(Gaussian(3))(z, posterior).item(), rel=1e-5
+    )
+    assert load("rae")(Gaussian(3, 2.0), components=2)(z, Point(z)) == pytest.approx(z.square().sum(1).mean() / 8)
