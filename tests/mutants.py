@@ -97,7 +97,7 @@ def main() -> None:
                 found[module] = killed, tried = judge(module, a.sample, a.seconds)
                 print(f"{module}: {killed} of {tried} killed", flush=True)
     killed, tried = map(sum, zip(*found.values(), strict=True))
-    print(f"{killed} of {tried} killed, {100 * killed / tried:.0f} %")
+    print(f"{killed} of {tried} killed, {100 * killed / max(tried, 1):.0f} %")
 
 
 if __name__ == "__main__":
