@@ -476,3 +476,17 @@ def test_the_short_codes_of_rae_are_the_kl_divergence_of_means():
         load("kl")(Gaussian(3))(z, posterior).item(), rel=1e-5
     )
     assert load("rae")(Gaussian(3, 2.0), components=2)(z, Point(z)) == pytest.approx(z.square().sum(1).mean() / 8)
+
+
+def test_the_second_stage_descends_the_bound_of_a_vae():
+    stage, z = load("two_stage")(Gaussian(3), width=8), torch.randn(50, 3)
+    with torch.no_grad():
+        stage.log_gamma.fill_(0.3)
+    torch.manual_seed(0)
+    loss = stage.loss(z)
+    torch.manual_seed(0)
+    mean, log_variance = stage.encoder(z).chunk(2, dim=1)
+    q = Normal(mean, (log_variance / 2).exp())
+    u = q.rsample()
+    bound = Normal(stage.decoder(u), math.exp(0.15)).log_prob(z) - torch.distributions.kl_divergence(q, Normal(0, 1))
+    torch.testing.assert_close(loss, -bound.sum(1).mean())
