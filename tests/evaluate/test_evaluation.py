@@ -11,6 +11,7 @@ from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.config.streams import stream
 from bench.data import datasets
+from bench.door import computing
 from bench.evaluate import ais, likelihood, measure_baselines, measure_runs, protocols
 from bench.evaluate.measurement import Measurement
 from bench.evaluate.trained_run import Trained
@@ -300,6 +301,10 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     whole_files.write_json(results.folder / "baselines.json", content | {"rows": changed})
     more = text + text[text.index("  likelihood:") :].replace("likelihood:", "more:", 1)
     (tmp_path / "tiny.yaml").write_text(more)
-    second = measure_baselines.measure(Results(read("tiny.yaml")))["rows"]
+    verb = {"device": "cpu", "threads": None, "force": False, "done": None, "log": None, "controls": True}
+    computing.evaluate("tiny.yaml", (), **verb)
+    second = Results(read("tiny.yaml")).baselines()["rows"]
     assert second[: len(first)] == changed
     assert [row | {"experiment": "likelihood"} for row in second[len(first) :]] == first
+    monkeypatch.setattr(measure_baselines, "measure", lambda _: pytest.fail("measured again"))
+    computing.evaluate("tiny.yaml", (), **verb)
