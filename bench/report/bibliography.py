@@ -56,6 +56,7 @@ def _regularizers(config: Config) -> list[str]:
     return list(dict.fromkeys(s.regularizer for s in used if s))
 
 
+@cache
 def plain(tex: str) -> str:
     """TeX as plain text."""
     return " ".join(LatexNodes2Text().latex_to_text(tex).replace("<http", "http").replace(">", "").split())
