@@ -123,6 +123,7 @@ CONFIG = """\
 name: mine
 seeds: 1
 controls: false
+batch_by: all
 defaults: {dataset: digits, width: 16, epochs: 1, batch_size: 100}
 methods:
   pull: {title: Pull, regularizer: pull, weight: 2, hyperparameters: {strength: 0.5}}

@@ -83,4 +83,4 @@ def test_after_a_killed_snakemake_it_goes_on_without_being_told_to_unlock(copy):
     process.communicate(timeout=60)
     assert process.returncode
     copy.edit("config/tiny.yaml", "epochs: 300", "epochs: 2")
-    assert "1 of 1 cells" in copy.run(*RUN)
+    assert "1 of 1 cells" in copy.run(*RUN, "--until", "collect")

@@ -64,13 +64,13 @@ def test_a_clone_with_its_results_has_nothing_to_do_and_a_new_regularizer_trains
     # A checkout's file times are those of the clone, in any order.
     for i, path in enumerate(sorted(clone.folder.rglob("*"), reverse=True)):
         os.utime(path, (1e9 + i, 1e9 + i))
-    clone.run("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "1")
+    clone.snakemake("--cores", "1")
     assert not list(clone.folder.glob("results/**/*.safetensors"))
 
     clone.write("regularizers/fresh.py", FRESH)
     clone.edit("config/tiny.yaml", "methods:\n", "methods:\n  fresh: {regularizer: fresh}\n")
     clone.edit("config/tiny.yaml", "[ae, mmd]", "[ae, mmd, fresh]")
-    clone.run("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "1")
+    clone.snakemake("--cores", "1")
     assert finished(clone) == 6
     trained = {str(p.relative_to(clone.folder)) for p in clone.folder.glob("results/**/model.safetensors")}
     assert len(trained) == 2
