@@ -490,3 +490,17 @@ def test_the_second_stage_descends_the_bound_of_a_vae():
     u = q.rsample()
     bound = Normal(stage.decoder(u), math.exp(0.15)).log_prob(z) - torch.distributions.kl_divergence(q, Normal(0, 1))
     torch.testing.assert_close(loss, -bound.sum(1).mean())
+
+
+def test_wae_mmd_is_the_unbiased_statistic_of_codes_and_as_many_prior_samples():
+    z, scales = torch.randn(20, 3), (0.5, 2.0)
+    torch.manual_seed(0)
+    found = load("wae_mmd")(Gaussian(3, 2.0), scales=scales)(z, Point(z))
+    torch.manual_seed(0)
+    y = Gaussian(3, 2.0).sample(20)
+
+    def k(a, b):
+        return sum(c / (c + cdist(a, b, "sqeuclidean") / (2 * 3 * 4)) for c in scales)
+
+    off = ~np.eye(20, dtype=bool)
+    assert found.item() == pytest.approx(k(z, z)[off].mean() + k(y, y)[off].mean() - 2 * k(z, y).mean(), abs=1e-5)
