@@ -75,13 +75,13 @@ def _titles(content: dict, found: Mistakes) -> None:
     """Experiments, and methods of one, that a reader of tables or figures could not tell apart."""
     seen: dict[tuple, str] = {}
     for experiment, own in section(content, "experiments").items():
-        name = str(section(own).get("title") or experiment.replace("_", " "))
+        name = str(section(own).get("title") or str(experiment).replace("_", " "))
         if (other := seen.setdefault((plain(name),), experiment)) != experiment:
             found.add(("experiments", experiment, "title"), f"{short(name)} is that of {other!r} too", by=other)
     for experiment, method in cells(content):
         own = section(content, "methods", method)
         for key in ("title", "short"):
-            name = str(own.get(key) or own.get("title") or method.replace("_", " "))
+            name = str(own.get(key) or own.get("title") or str(method).replace("_", " "))
             other = seen.setdefault((experiment, key, plain(name)), method)
             if other != method:
                 found.add(("methods", method, key), f"{short(name)} is that of {other!r} too", by=other)
