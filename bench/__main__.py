@@ -22,7 +22,7 @@ except ImportError:  # a broken installation is what doctor is for
     sys.exit(examine())
 
 from bench.door.mistakes import carry_out, logged
-from bench.door.options import JOBS, LOG, Verbs, computing
+from bench.door.options import JOBS, LOG, SECONDS, Verbs, computing
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,7 +62,7 @@ def plan(config: str, jobs: int) -> None:
 
 @cli.verb("train quick likelihood/mmd likelihood/aae --threads 1")
 @computing
-@click.option("--checkpoint-seconds", type=click.FloatRange(min=0), default=60.0, help="Time between checkpoints.")
+@click.option("--checkpoint-seconds", type=SECONDS, default=60.0, help="Time between checkpoints.")
 def train(**arguments) -> int:
     """Train the stale runs of a config; each ends in a record."""
     from bench.door.computing import train

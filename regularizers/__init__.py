@@ -47,6 +47,7 @@ class Regularizer(nn.Module):
 
     - `encoders`: the encoders it can work with, the preferred one first.
     - `unsupported`: the reason why it cannot work with a prior or an encoder, or None.
+    - `unread`: hyperparameters that a value of another leaves without effect, each as (its name, the other, the value).
     - `inner_steps`: updates of its own parameters, by `inner_loss`, before each penalty.
     - `sums_over_categories`: a categorical code is summed over, not relaxed (Kingma's M2).
     - `cites`: keys of `references.bib`.

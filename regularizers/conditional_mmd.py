@@ -33,6 +33,7 @@ class ConditionalMMD(Regularizer):
 
     title = "MMD of each label (closed form)"
     cites = ("gretton2012", "huszar2015", "tolstikhin2018")
+    unread = (("scales", "kernel", "energy"),)
 
     def __init__(
         self,

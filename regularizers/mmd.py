@@ -42,6 +42,7 @@ class MMD(Regularizer):
         "gretton2012", "huszar2015", "tolstikhin2018", "rustamov2019", "baringhaus1988", "henze1990", "smieja2021",
         "zimmermann2025",
     )  # fmt: skip
+    unread = (("scales", "kernel", "energy"),)
 
     def __init__(
         self,

@@ -120,9 +120,10 @@ def _images(s: Settings) -> Mistakes:
             valid = f"'all', 0 or a multiple of {_classes(s)}" + (f", at most {most}" if most else "")
             yield f"expected {valid} (found {s.labels})", ("labels",), ("dataset",)
     train = facts.sizes.get("train")
-    if train and s.batch_size > train:
-        yield f"{name_of(s.dataset)} has {train} training images (found {s.batch_size})", ("batch_size",)
-    elif train and s.regularization_every > (batches := -(-train // s.batch_size)):
+    for key, size in {"batch_size": s.batch_size, "regularization_batch": s.regularization_batch or 0}.items():
+        if train and size > train:
+            yield f"{name_of(s.dataset)} has {train} training images (found {size})", (key,)
+    if train and s.batch_size <= train and s.regularization_every > (batches := -(-train // s.batch_size)):
         yield f"an epoch has {batches} steps (found {s.regularization_every})", ("regularization_every",)
 
 

@@ -20,6 +20,7 @@ from bench.config.signatures import FOLDER, Signature, inspected, read, tree
 
 PRIORS = FOLDER / "__init__.py"
 HEADS = ("continuous", "categorical")
+NARROWEST, FARTHEST = 1e-3, 1e3  # where single precision still tells codes apart
 _root: ContextVar[str | None] = ContextVar("data_root", default=None)
 
 
@@ -137,6 +138,10 @@ def build(name: str, dim: int, settings: dict[str, Any]) -> Built:
 def _built(name: str, dim: int, settings: str) -> Built:
     try:
         prior = import_module("regularizers").prior(name)(dim, **json.loads(settings))
+        if not float(prior.means.abs().max()) <= FARTHEST:
+            raise ValueError(f"means: expected numbers from -{FARTHEST:g} to {FARTHEST:g}")
+        if prior.variance < NARROWEST**2:
+            raise ValueError("all components are at one point, which gives no unit of length")
         return Built(len(prior.weights), bool(prior.has_density))
     except Exception as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]

@@ -59,6 +59,9 @@ class Signature:
                 found += self.judge(key, value)
             elif not self.any_keyword:
                 found.append(((key,), unknown(key, valid)))
+        for key, other, value in self.attributes.get("unread", ()):
+            if values.get(key) is not None and (self.defaults | values).get(other) == value:
+                found.append(((key,), f"has no effect with {other}: {value}"))
         return found
 
 

@@ -70,7 +70,17 @@ class Config(click.ParamType):
         return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
 
 
+class Seconds(click.FloatRange):
+    """A time: 0 or more."""
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, which nan is not, though no comparison says so."""
+        seconds = super().convert(value, param, ctx)
+        return self.fail("nan is no time", param, ctx) if seconds != seconds else seconds
+
+
 CONFIG = Config()
+SECONDS = Seconds(min=0)
 COUNT = click.IntRange(min=1, max=100_000)
 # Results depend on the number of threads, so more than this machine has cores may be wanted; but no thousands.
 THREADS = click.IntRange(min=1, max=max(256, os.cpu_count() or 1))

@@ -11,6 +11,7 @@
 
 import csv
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from bench.config.messages import said, where
 
 FILES = ("metrics.csv", "runs.jsonl", "history.csv", "arrays.npz", "README.md")
 COLUMNS = ("run", "protocol", "metric", "value", "error", "n", "split", "current")
+SPLITS = ("validation", "test", "simulated")
 OF_RUN = ("epoch", "commit", "dirty", "device", "machine", "threads", "seconds", "peak_memory_mb")
 COMMITTED = ".packed"  # a whole set of new files; what it holds is true, wherever the move of them has come to
 
@@ -150,9 +152,9 @@ def measurements(folder: Path) -> Iterator[tuple[str, dict]]:
                 "protocol": protocol,
                 "metric": metric,
                 "value": _finite(value),
-                "standard_error": _finite(error) if error else None,
-                "n": int(n) if n else None,
-                "split": split,
+                "standard_error": _finite(error, 0) if error else None,
+                "n": _finite(n, 1, int) if n else None,
+                "split": SPLITS[SPLITS.index(split)],
                 "current": {"0": False, "1": True}[current],
             }
         except (ValueError, KeyError):
@@ -160,9 +162,9 @@ def measurements(folder: Path) -> Iterator[tuple[str, dict]]:
         yield run, row
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not np.isfinite(value):
+def _finite(text: str, least: float | int = -math.inf, kind: type = float) -> float | int:
+    value = kind(text)
+    if not math.isfinite(value) or value < least:
         raise ValueError(text)
     return value
 

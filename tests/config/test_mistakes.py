@@ -88,6 +88,9 @@ MISTAKES = {
         "methods.mmd.hyperparameters.norm: expected at least 0 (found -1)",
         "methods.mmd.hyperparameters.backend: unknown 'x'. Valid: auto, dense, keops",
     ],
+    "methods: {mmd: {hyperparameters: {kernel: energy, scales: [1.0]}}}": [
+        "methods.mmd.hyperparameters.scales: has no effect with kernel: energy"
+    ],
     "methods: {aae: {hyperparameters: {inner_steps: 1.5}}}": [
         "methods.aae.hyperparameters.inner_steps: expected a whole number (found 1.5)"
     ],
@@ -112,6 +115,12 @@ MISTAKES = {
     MIXTURE % "means: [[0, 0], [1, 1]]": [f"{Z}.settings.covariances: missing; it has no default"],
     MIXTURE % "means: [[0, 0], [1, 1]], covariances: [1, 1], weights: [0.5, -0.5]": [
         f"{Z}.settings.weights.1: expected greater than 0 (found -0.5)"
+    ],
+    MIXTURE % "means: [[0, 0], [1.0e+30, 1]], covariances: [1, 1]": [
+        f"{Z}.settings: means: expected numbers from -1000 to 1000"
+    ],
+    MIXTURE % "means: [[2, 1], [2, 1]], covariances: [0, 0]": [
+        f"{Z}.settings: all components are at one point, which gives no unit of length"
     ],
     MIXTURE % "means: [[0, 0], [1, 1]], covariances: [1, [[1, 2], [2, 1]]]": [
         f"{Z}.settings: covariances.1: expected 0, or positive definite and within"
@@ -167,6 +176,9 @@ MISTAKES = {
         "experiments.classes.latents.y.head: terms: classification needs a latent y with head: categorical (found cont"
     ],
     "defaults: {batch_size: 2000}": ["defaults.batch_size: digits has 1197 training images (found 2000)"],
+    "defaults: {regularization_batch: 1198}": [
+        "defaults.regularization_batch: digits has 1197 training images (found 1198)"
+    ],
     "methods: {mmd: {regularization_every: 13}}": [
         "methods.mmd.regularization_every: an epoch has 12 steps (found 13)"
     ],

@@ -91,6 +91,7 @@ def test_the_help_comes_within_three_tenths_of_a_second():
         ("train quick --threads many", "--threads"),
         ("train quick --device gpu", "'auto', 'cpu', 'cuda'"),
         ("train quick --checkpoint-seconds -1", "--checkpoint-seconds"),
+        ("train quick --checkpoint-seconds nan", "nan is no time"),
         ("report quick --jobs 0", "--jobs"),
         ("explain quick likelihood mmd one", "SEED"),
         ("perf mdm", "did you mean 'mmd'?"),

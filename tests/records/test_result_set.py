@@ -73,8 +73,8 @@ def test_numbers_of_every_size_and_sign_come_back_as_they_were(made, tmp_path):
 
     values = [0.1, -1e-300, 3.0, 1 / 3, 1e22, -0.0]
     rows = [
-        {"protocol": "p", "metric": f"m{i}", "value": v, "standard_error": v, "n": 3, "split": "test", "current": True}
-        for i, v in enumerate(values)
+        {"protocol": "p", "metric": f"m{i}", "value": v, "standard_error": e, "n": 3, "split": "test", "current": True}
+        for i, (v, e) in enumerate(zip(values, map(abs, values), strict=True))
     ]
     metrics = {"model": None, "status": "ok", "reason": "a\u2028b\x85", "versions": {}, "failed": {}, "rows": rows}
     of = {"experiment": "a", "method": "m", "seed": 0, "version": "1-2"}

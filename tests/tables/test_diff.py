@@ -107,7 +107,20 @@ def test_one_seed_is_no_test(table, tmp_path):
     assert "no test possible" in text
 
 
-@pytest.mark.parametrize("line", ["inf", ",,,,,,,,", "run,p,m,−31,31,,,test,1", "r,p,m,nan,,,test,1", "r,p,m,1,,,test"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "inf",
+        ",,,,,,,,",
+        "run,p,m,−31,31,,,test,1",
+        "r,p,m,nan,,,test,1",
+        "r,p,m,1,,,test",
+        "r,p,m,1,-1,9,test,1",
+        "r,p,m,1,1,0,test,1",
+        "r,p,m,1,1,9.5,test,1",
+        "r,p,m,1,1,9,tset,1",
+    ],
+)
 def test_a_line_that_is_no_measurement_is_named(table, tmp_path, line):
     path = write(table, tmp_path / "a")
     rows = path.read_text().splitlines()
