@@ -108,9 +108,12 @@ def describe(rows: list[dict], jobs: int) -> str:
         "",
         f"{total['runs']} runs: {total['done']} done, {total['to train']} to train, "
         f"{total['to evaluate']} to evaluate only.",
-        f"By the records, about {known:.2g} hours of one core: {known / jobs:.2g} hours with {jobs} jobs at once.",
     ]
-    if unknown := sum(map(math.isnan, hours)):
+    unknown = sum(map(math.isnan, hours))
+    if known or not unknown:
+        said = f"{known:.2g} hours of one core: {known / jobs:.2g} hours with {jobs} jobs at once"
+        lines.append(f"By the records, about {said}.")
+    if unknown:
         lines.append(f"No run of {unknown} of these cells was timed on this processor: what they take is not known.")
     return "\n".join(lines)
 
