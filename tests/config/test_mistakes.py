@@ -412,6 +412,7 @@ SOUND = [
     "experiments: {density: {methods: {mmd: {seeds: 3, weight: 0}, ae: }, schedule: joint}}\nmethods: {mmd: {}}",
     "experiments: {density: {encoder: deterministic, weights: {z: 2}, milestones: [1, 4], parzen_samples: [9, 20000]}}",
     "only: [density]\nexperiments: {classes: {labels: 5}}",
+    "experiments: {clusters: {latents: {y: {dim: 2}}}}",
 ]
 
 
