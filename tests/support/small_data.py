@@ -172,5 +172,6 @@ def write(name, root):
             f"{module.__name__} has no small files to be tested on: define there `write_small(root)`, which fills the "
             "folder `root` with some files of the true format and returns their checksums by name"
         )
+        root.mkdir(parents=True, exist_ok=True)
         own = module.write_small
     return own(root)
