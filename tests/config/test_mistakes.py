@@ -28,10 +28,10 @@ MISTAKES = {
     # --- keys and values
     "defaults: {widht: 3}": [f"defaults.widht: unknown 'widht'; did you mean 'width'? {SETTINGS}"],
     "default: {width: 3}": ["default: unknown 'default'; did you mean 'defaults'? Valid: batch_by, contro"],
-    "defaults: {dataset: minst}": ["defaults.dataset: unknown 'minst'; did you mean 'mnist'? Valid: arrays, cif"],
-    "methods: {mmd: {regularizer: mdm}}": ["methods.mmd.regularizer: unknown 'mdm'; did you mean 'mmd'? Valid: adv"],
+    "defaults: {dataset: minst}": ["defaults.dataset: unknown 'minst'; did you mean 'mnist'? Valid: "],
+    "methods: {mmd: {regularizer: mdm}}": ["methods.mmd.regularizer: unknown 'mdm'; did you mean 'mmd'? Valid: "],
     "experiments: {density: {latents: {z: {prior: gausian}}}}": [
-        f"{Z}.prior: unknown 'gausian'; did you mean 'gaussian'? Valid: gaussian, mixture, one_hot, petals, swiss_roll"
+        f"{Z}.prior: unknown 'gausian'; did you mean 'gaussian'? Valid: "
     ],
     "experiments: {density: {evaluations: [reconstructon]}}": [
         "experiments.density.evaluations.0: unknown 'reconstructon'; did you mean 'reconstruction'? Valid: "
