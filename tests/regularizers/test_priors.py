@@ -2,6 +2,8 @@
 
 import math
 import re
+from importlib.metadata import entry_points
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -37,7 +39,20 @@ EXAMPLES = {
     "joint": product([OneHot(4), Gaussian(3), Petals(components=5)]),
     "labelled": labelled(Petals(), 0.2),
 }
-DENSE = [name for name, prior in EXAMPLES.items() if prior.has_density]
+# Those of packages too, in two dimensions and by their defaults.
+NAMES = [*EXAMPLES, *sorted(e.name for e in entry_points(group="latentbench.priors"))]
+
+
+def example(name):
+    if name not in EXAMPLES and needed(prior(name)):
+        pytest.skip(f"{name} needs {', '.join(needed(prior(name)))}")
+    return EXAMPLES[name] if name in EXAMPLES else prior(name)(2)
+
+
+def needed(kind):
+    """The settings without a default."""
+    _, *settings = signature(kind).parameters.values()
+    return [p.name for p in settings if p.default is p.empty]
 
 
 def moments(prior):
@@ -47,9 +62,9 @@ def moments(prior):
     return mean, (w[:, None, None] * (C + (m - mean)[:, :, None] * (m - mean)[:, None, :])).sum(0)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NAMES)
 def test_samples_have_the_moments_of_the_mixture(name):
-    prior = EXAMPLES[name]
+    prior = example(name)
     z = prior.sample(N).double()
     mean, covariance = moments(prior)
     s = rms(prior)
@@ -59,9 +74,9 @@ def test_samples_have_the_moments_of_the_mixture(name):
     assert z.var(0).mean().item() == pytest.approx(prior.variance, rel=0.03)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", NAMES)
 def test_weights_are_a_distribution_and_samples_repeat_under_a_seed(name):
-    prior = EXAMPLES[name]
+    prior = example(name)
     assert prior.weights.sum().item() == pytest.approx(1, abs=1e-5)
     assert (prior.weights > 0).all()
     torch.manual_seed(3)
@@ -70,9 +85,11 @@ def test_weights_are_a_distribution_and_samples_repeat_under_a_seed(name):
     assert torch.equal(first, prior.sample(5))
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in EXAMPLES or EXAMPLES[n].has_density])
 def test_log_density_is_scipys(name):
-    prior = EXAMPLES[name]
+    prior = example(name)
+    if not prior.has_density:
+        pytest.skip("no density")
     z = prior.sample(20)
     parts = [
         multivariate_normal(m, L @ L.T).pdf(z.double().numpy())
@@ -251,3 +268,11 @@ def test_posteriors_have_the_moments_of_their_codes():
     torch.testing.assert_close(codes, torch.cat([logits.softmax(1), mean], dim=1))
     torch.testing.assert_close(posterior.mean, codes)
     assert not posterior.variance.any()
+
+
+def test_the_petals_and_the_roll_are_as_large_as_their_docstrings_say():
+    petals, roll = Petals(), SwissRoll()
+    torch.testing.assert_close(petals.means.norm(dim=1), torch.full((10,), 4.2))
+    torch.testing.assert_close(torch.linalg.eigvalsh(petals.covariances).sqrt(), torch.tensor([[0.3, 1.5]] * 10))
+    assert len(roll.weights) == 200
+    torch.testing.assert_close(torch.linalg.eigvalsh(roll.covariances)[10:, 1].sqrt(), torch.full((190,), 0.05))
