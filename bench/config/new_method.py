@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.config import plugins
 from bench.config.layers import ConfigError
+from bench.config.values import NO_NAMES
 
 TEMPLATE, NEXT = (Path(__file__).with_suffix(end).read_text(encoding="utf-8") for end in (".py.txt", ".next.txt"))
 
@@ -18,8 +19,9 @@ def write(name: str, folder: Path) -> Path:
     """
     path = folder / f"{name}.py"
     taken = {*plugins.names("regularizers"), *(p.stem for p in folder.glob("*.py"))}
-    if not re.fullmatch("[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
-        raise ConfigError(f"{name!r}: a name has a to z, 0 to 9 and _, begins with a letter and is no word of Python")
+    if not re.fullmatch("[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name) or name in NO_NAMES:
+        said = "a name has a to z, 0 to 9 and _, begins with a letter and is no word of Python or YAML"
+        raise ConfigError(f"{name!r}: {said}")
     if name in taken:
         raise ConfigError(f"{name!r} is taken; there are {', '.join(sorted(taken))}")
     words = name.split("_")

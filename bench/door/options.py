@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -52,8 +53,9 @@ class Config(click.ParamType):
         """The path of the file."""
         places = [Path(value), *(f / f"{value}.yaml" for f in (FOLDER, SHARE / FOLDER))]
         for path in places[1:] if "/" not in value and "." not in value else places[:1]:
-            if path.is_file():
-                return str(path)
+            with suppress(OSError):  # a name may be longer than a file's can be
+                if path.is_file():
+                    return str(path)
         from bench.config.schema import unknown
 
         there = sorted(Path(value).parent.glob("*.yaml")) if places[0].suffix else self.names()

@@ -16,7 +16,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from bench.perf.timing import options, repeated, report, turns
+from bench.perf.timing import at_least, options, repeated, report, turns
 from regularizers import Gaussian, Point, Prior
 from regularizers._gradient import with_gradient
 from regularizers._keops import private_folder
@@ -108,9 +108,9 @@ def cell(kernel: str, dim: int, components: int, codes: int, rounds: int) -> lis
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
     parser = options("mmd", __doc__)
-    parser.add_argument("--codes", type=int, nargs="+", default=[100, 256, 1000, 5000, 10_000])
-    parser.add_argument("--dims", type=int, nargs="+", default=[2, 8, 16])
-    parser.add_argument("--components", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--codes", type=at_least(2), nargs="+", default=[100, 256, 1000, 5000, 10_000])
+    parser.add_argument("--dims", type=at_least(1), nargs="+", default=[2, 8, 16])
+    parser.add_argument("--components", type=at_least(1), nargs="+", default=[1, 10])
     parser.add_argument("--kernels", nargs="+", default=list(OURS), choices=list(OURS))
     a = parser.parse_args(arguments)
     torch.set_num_threads(a.threads)

@@ -15,7 +15,7 @@ from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 from bench.evaluate import parzen
-from bench.perf.timing import options, repeated, report, turns
+from bench.perf.timing import at_least, options, repeated, report, turns
 
 SIGMA = 0.2
 OWN = "float32"
@@ -71,10 +71,11 @@ def measured(calls: dict, test: Tensor, samples: Tensor, rounds: int) -> list[di
 def run(arguments: list[str]) -> None:
     """The program; see the module."""
     parser = options("parzen", __doc__)
-    parser.add_argument("--test", type=int, default=2000)
-    parser.add_argument("--samples", type=int, default=16_384)
-    parser.add_argument("--dim", type=int, default=784)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--test", type=at_least(1), default=2000)
+    parser.add_argument("--samples", type=at_least(1), default=16_384)
+    parser.add_argument("--dim", type=at_least(1), default=784)
+    devices = ["cpu", *["cuda"] * torch.cuda.is_available()]
+    parser.add_argument("--device", default=devices[-1], choices=devices)
     a = parser.parse_args(arguments)
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
+import click
 import pandas as pd
 import torch
 
@@ -17,11 +19,30 @@ from bench.records.provenance import processor
 Job = Callable[[int], float]  # does so many steps, and returns the mean of their seconds
 
 
+class Options(argparse.ArgumentParser):
+    """A parser whose errors are those of the front door: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it."""
+        raise click.UsageError(message)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number from `least` on."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number, at least {least}, found {text!r}")
+        return int(text)
+
+    return number
+
+
 def options(name: str, about: str) -> argparse.ArgumentParser:
     """The options that every measurement has."""
-    parser = argparse.ArgumentParser(prog=f"latentbench perf {name}", description=about.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each side, whose median counts")
-    parser.add_argument("--threads", type=int, default=1)
+    parser = Options(prog=f"latentbench perf {name}", description=about.splitlines()[0])
+    parser.add_argument("--rounds", type=at_least(1), default=10, help="turns of each side, whose median counts")
+    parser.add_argument("--threads", type=at_least(1), default=1)
     parser.add_argument("--json", type=Path, help="write the rows here")
     return parser
 

@@ -25,7 +25,7 @@ from bench.config.runs import Run
 from bench.config.schema import Settings
 from bench.data.datasets import Dataset, Split
 from bench.data.declarations import declaration
-from bench.perf.timing import now, options, repeated, report, turns
+from bench.perf.timing import at_least, now, options, repeated, report, turns
 from bench.train.autoencoder import prior_of
 from bench.train.loop import Stopped, Training
 from regularizers import Point, load
@@ -201,9 +201,9 @@ def run(arguments: list[str]) -> None:
     parser.add_argument("--config", default="config/mnist_wide.yaml", help="has the experiment")
     parser.add_argument("--experiment", default="likelihood", help="has the methods")
     parser.add_argument("--methods", nargs="+", default=METHODS)
-    parser.add_argument("--batches", type=int, nargs="+", default=[100, 256])
+    parser.add_argument("--batches", type=at_least(2), nargs="+", default=[100, 256])
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
-    parser.add_argument("--steps", type=int, default=5, help="of a turn")
+    parser.add_argument("--steps", type=at_least(1), default=5, help="of a turn")
     a = parser.parse_args(arguments)
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)

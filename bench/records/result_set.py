@@ -100,6 +100,8 @@ def runs(folder: Path) -> list[dict[str, Any]]:
         with path.open(encoding="utf-8", newline="\n") as file:  # other ends of lines may stand in a reason
             lines = list(file)
     except FileNotFoundError:
+        if place(folder, "metrics.csv").exists():
+            raise Damaged(f"{path}: missing, and metrics.csv beside it is of no use without it") from None
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise Damaged(f"{path}: cannot be read ({error})") from None
@@ -178,9 +180,11 @@ def history(folder: Path) -> dict[str, list[dict[str, float]]]:
     path, found = place(folder, "history.csv"), {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
+            for number, row in enumerate(csv.DictReader(file), 2):
                 run = row.pop("run", "")
-                found.setdefault(run, []).append({k: float(v) for k, v in row.items() if v})
+                if None in row or None in row.values():
+                    raise ValueError(f"line {number} has not as many fields as the first")
+                found.setdefault(run, []).append({k: _finite(v) for k, v in row.items() if v})
     except FileNotFoundError:
         pass
     except (OSError, ValueError, TypeError, csv.Error) as error:

@@ -122,7 +122,7 @@ def test_a_model_a_table_and_a_file_that_were_changed_are_found(results, capsys)
     content[-1] ^= 1
     model.write_bytes(content)
     table = folder / "metrics.csv"
-    table.write_text(table.read_text().replace(",test,", ",train,", 1))
+    table.write_text(table.read_text().replace(",test,", ",validation,", 1))
     code, output = checked(capsys)
     assert code == 1
     assert f"{model}: not the file whose hash its record has" in output

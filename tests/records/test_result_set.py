@@ -112,6 +112,8 @@ DAMAGE = {
     "a number in words": ("metrics.csv", lambda b: b + b'x,p,m,"-31,31",,,test,1\n', r"csv:\d+: expected a mea"),
     "a run that is not there": ("metrics.csv", lambda b: b + b"x,p,m,1.0,,,test,1\n", "run 'x' is not in"),
     "a history without numbers": ("history.csv", lambda b: b + b"x,one,two\n", "history.csv: not the history of runs"),
+    "a history that is cut off": ("history.csv", lambda b: b + b"x,1", "history.csv: .* not as many fields"),
+    "a history with a nan": ("history.csv", but(rb",[.\d]+\n", b",nan\n"), "history.csv: not the"),
     "a truncated archive": ("arrays.npz", lambda b: b[: len(b) // 2], "arrays.npz: not a whole file of arrays"),
     "a page in its place": ("arrays.npz", lambda b: b"<html>", "arrays.npz: not a whole file of arrays"),
 }  # fmt: skip
@@ -125,6 +127,15 @@ def test_a_damaged_file_is_named(what, made, tmp_path):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(Damaged, match=expected):
         (list(result_set.tidy(path.parent)), result_set.history(path.parent), result_set.arrays(path.parent))
+
+
+def test_a_set_without_its_runs_is_damaged_and_not_collected_as_an_empty_one(made, tmp_path):
+    there = clone(made, tmp_path)
+    (tmp_path / "tiny/runs.jsonl").unlink()
+    before = (tmp_path / "tiny/metrics.csv").read_bytes()
+    with pytest.raises(Damaged, match=r"runs\.jsonl: missing"):
+        collect(there)
+    assert (tmp_path / "tiny/metrics.csv").read_bytes() == before
 
 
 def test_what_figures_show_is_small():

@@ -144,6 +144,7 @@ def test_scaffold_is_clean_code(tmp_path):
         ("é", "a to z"),
         ("a" * 41, "a to z"),
         ("lambda", "no word of Python"),
+        ("null", "no word of Python or YAML"),
         (regularizers.names()[0], "is taken; there are"),
     ],
 )
