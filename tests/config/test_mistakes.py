@@ -94,6 +94,11 @@ MISTAKES = {
     "methods: {aae: {hyperparameters: {inner_steps: 1.5}}}": [
         "methods.aae.hyperparameters.inner_steps: expected a whole number (found 1.5)"
     ],
+    "methods: {aae: {hyperparameters: {inner_steps: 0, width: 20001, penalty: 1000001}}}": [
+        "methods.aae.hyperparameters.width: expected at most 20000 (found 20001)",
+        "methods.aae.hyperparameters.inner_steps: expected at least 1 (found 0)",
+        "methods.aae.hyperparameters.penalty: expected at most 1000000",
+    ],
     "methods: {mmd: {regularizer: sinkhorn, hyperparameters: {blur: 0, scaling: 1.5}}}": [
         "methods.mmd.hyperparameters.blur: expected at least 0.0001 (found 0)",
         "methods.mmd.hyperparameters.scaling: expected at most 0.999 (found 1.5)",
@@ -413,6 +418,7 @@ SOUND = [
     "experiments: {density: {encoder: deterministic, weights: {z: 2}, milestones: [1, 4], parzen_samples: [9, 20000]}}",
     "only: [density]\nexperiments: {classes: {labels: 5}}",
     "experiments: {clusters: {latents: {y: {dim: 2}}}}",
+    "methods: {aae: {hyperparameters: {inner_steps: 1, width: 20000, penalty: 1000000}}}",
 ]
 
 
