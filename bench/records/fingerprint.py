@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 from bench import ROOT, SHARE
@@ -40,8 +40,8 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 @cache
-def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """A hash of what a source file does, without comments, docstrings and layout, and the modules that it imports.
+def _read(path: Path) -> tuple[str, frozenset[tuple[str, str]]]:
+    """A hash of what a source file does, without comments, docstrings and layout, and what it imports: (from, name).
 
     So none of these makes anything stale.
     """
@@ -53,10 +53,9 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
     imported = set()
     for node in _statements(tree):
         if isinstance(node, ast.Import):
-            imported.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:  # what a package imports of its own, it is
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            imported.update(name if _is_ours(name) else node.module for name in names)
+            imported.update((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            imported.update(("." * node.level + (node.module or ""), alias.name) for alias in node.names)
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
@@ -64,9 +63,17 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), frozenset(imported)
 
 
-def _is_ours(name: str) -> bool:
-    base = ROOT.joinpath(*name.split("."))
-    return name.split(".")[0] in PACKAGES and (base.with_suffix(".py").exists() or base.is_dir())
+def _imports(module: str) -> Iterator[str]:
+    """The modules that a module imports; of other packages than its own and these the names alone are known."""
+    path, top = source(module), module.split(".")[0]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for origin, name in _read(path)[1]:
+        found = resolve_name(origin, package) if origin.startswith(".") else origin
+        if name and found.split(".")[0] in (*PACKAGES, top):
+            with contextlib.suppress(UnknownModule):
+                source(f"{found}.{name}")
+                found = f"{found}.{name}"
+        yield found
 
 
 @cache
@@ -93,7 +100,7 @@ def source(module: str) -> Path:
 
 @cache
 def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The modules of this repository that a module runs, itself included, and the distributions that these import.
+    """The modules that a module runs, itself included, of this repository and its own package; other distributions.
 
     Raises:
         UnknownModule: one of them, or one that is declared neutral, cannot be found.
@@ -106,10 +113,14 @@ def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if name in found or name in NEUTRAL:
             continue
         found.add(name)
-        for imported in _read(source(name))[1]:
+        for imported in _imports(name):
             top, *rest = imported.split(".")
             if top in PACKAGES:  # a package's initialiser runs too
                 queue += [".".join([top, *rest[:i]]) for i in range(len(rest) + 1)]
+            elif top == module.split(".")[0]:  # without those of a plug-in's package: they may import all its plug-ins
+                with contextlib.suppress(UnknownModule):  # compiled; the package's version tells
+                    source(imported)
+                    queue.append(imported)
             elif top not in sys.stdlib_module_names:
                 foreign.add(top)
     return tuple(sorted(found)), tuple(sorted(foreign))

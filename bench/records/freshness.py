@@ -111,7 +111,7 @@ class Results:
         """The record of a run: in its folder, else packed; None if there is none that is whole and of this form."""
         path = self.path(run, "record.json")
         found = whole_files.read_json(path) if path.exists() else self.packed.get(run.id, {}).get("record")
-        return found if isinstance(found, dict) and {"version", "status", "run", "hashes"} <= found.keys() else None
+        return found if result_set.fits(found, result_set.RECORD) else None
 
     def metrics(self, run: Run) -> dict | None:
         """The measurements of a run, likewise."""

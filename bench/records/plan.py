@@ -41,7 +41,7 @@ class Plan:
             lines = {line["id"]: line for line in result_set.runs(folder) if "record" in line}
             for path in folder.glob("runs/*/*/*/record.json"):
                 record, timing = whole_files.read_json(path), whole_files.read_json(path.with_name(TIMING))
-                if isinstance(record, dict) and {"id", "status", "seconds"} <= record.keys():
+                if result_set.fits(record, result_set.RECORD):
                     lines[record["id"]] = {"record": record, "metrics": {"seconds": (timing or {}).get("seconds")}}
             for line in lines.values():
                 record, seconds = line["record"], line["metrics"].get("seconds")

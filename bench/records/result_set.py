@@ -75,7 +75,16 @@ class _Line(TypedDict):
     baseline: NotRequired[_Baseline]
 
 
-LINE = TypeAdapter(_Line)
+LINE, RECORD = TypeAdapter(_Line), TypeAdapter(_Record)
+
+
+def fits(content: Any, form: TypeAdapter) -> bool:
+    """Whether what was read can be a part of a line."""
+    try:
+        form.validate_python(content, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def key(run: str) -> tuple:

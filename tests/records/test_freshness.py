@@ -1,6 +1,7 @@
 """What a run is, which runs a config has, and exactly which are stale after which edit."""
 
 import os
+import sys
 
 import pytest
 import yaml
@@ -88,8 +89,8 @@ jobs = Jobs([sys.argv[1]])
 for run in jobs.results.runs:
     whole_files.write(jobs.results.path(run, "model.safetensors"), "a model")
     model = {"model": whole_files.sha256(b"a model")}
-    record = {"version": training_version(run), "status": "ok", "run": run.to_json(), "hashes": model}
-    whole_files.write_json(jobs.results.path(run, "record.json"), record)
+    record = {"id": run.id, "version": training_version(run), "status": "ok", "run": run.to_json(), "hashes": model}
+    whole_files.write_json(jobs.results.path(run, "record.json"), record | {"seconds": 1.0})
     metrics = {"status": "ok", "versions": measurement_versions(run), "failed": {}, "rows": []}
     whole_files.write_json(jobs.results.path(run, "metrics.json"), model | metrics)
 """
@@ -241,7 +242,8 @@ def test_a_model_with_a_flipped_bit_is_trained_again_before_it_is_measured(jobs)
 
 def test_a_record_of_an_older_form_is_stale_and_breaks_nothing(jobs):
     run = jobs.results.runs[0]
-    for content in ({"status": "ok"}, [], {"version": "1"}, "text"):
+    whole = {"id": run.id, "version": "1-2", "status": "ok", "run": run.to_json(), "hashes": {}}
+    for content in ({"status": "ok"}, [], {"version": "1"}, "text", whole, whole | {"seconds": "1"}):
         whole_files.write_json(jobs.results.path(run, "record.json"), content)
         assert jobs.results.stale(run) == "train"
         plan.describe(plan.Plan(jobs.results).rows(), 1)
@@ -359,3 +361,34 @@ def test_an_edit_of_what_the_page_shows_makes_it_anew(tmp_path, monkeypatch):
         assert after.pop(("results", "report")) != before[("results", "report")]
         assert after == {key: name for key, name in before.items() if key != ("results", "report")}
         before = done()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from pack.scales import S", "from pack import scales", "from .scales import S", "from . import scales",
+        "import pack.scales", "from .deeper import T",
+    ],
+)  # fmt: skip
+def test_what_a_plug_in_imports_of_its_own_package_counts_and_its_other_plug_ins_do_not(tmp_path, monkeypatch, line):
+    files = {"__init__": "from pack import other", "foo": line, "other": "X = 1", "scales": "S = 1",
+             "deeper/__init__": "from ..scales import S as T"}  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / "pack" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / f"pack/{name}.py").write_text(text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def version():
+        for cached in (fingerprint._read, fingerprint.source, fingerprint.closure, fingerprint.fingerprint):
+            cached.cache_clear()
+        return fingerprint.fingerprint("pack.foo")
+
+    try:
+        before = version()
+        (tmp_path / "pack/other.py").write_text("X = 2\n")
+        assert version() == before
+        (tmp_path / "pack/scales.py").write_text("S = 2\n")
+        assert version() != before
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == "pack"]:
+            del sys.modules[name]
