@@ -26,7 +26,7 @@ def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
         rows = pd.DataFrame(stored.get(run["run"]) or [])
         thinned = rows.iloc[:: max(1, len(rows) // POINTS)]
         frames.append(thinned.assign(method=run["method"], seed=run["seed"]))
-    return pd.concat(frames)
+    return pd.concat(frames, ignore_index=True)
 
 
 def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:

@@ -13,10 +13,12 @@ from bench.config.reading import load, settings
 from bench.figures import answer, curves, densities, drawing, images, planes, scores, style
 from bench.figures.codes import Codes
 from bench.figures.codes import load as load_codes
+from bench.records import result_set
 from bench.tables import statistics
 from bench.tables.answers import picture
 from bench.tables.tidy_table import FAMILIES, family, read_metrics
 from tests.support import result_sets
+from tests.support.checkout import ROOT
 from tests.support.tidy import tidy
 
 
@@ -188,6 +190,30 @@ def test_a_learning_curve_is_that_of_the_histories(drawn):
         figure = curves.learning_figure(found, ["reconstruction"], {"aae": "AAE"}, config)
     line = figure.axes[0].lines[0].get_ydata()
     np.testing.assert_allclose(line, found.groupby("epoch")["reconstruction"].mean())
+
+
+def test_learning_curves_are_drawn_beside_a_method_that_has_no_such_loss(drawn, tmp_path):
+    """As a classifier alone has none of the reconstruction."""
+    source, config, table, *_ = drawn
+    rows = result_set.history(source)
+    for run in [run for run in rows if run.startswith("style/aae")]:
+        rows[run] = [{"epoch": row["epoch"], "classification": 1.0} for row in rows[run]]
+    lines = [f"{run},{r['epoch']},{r.get('reconstruction', '')},{r.get('classification', '')}"
+             for run, own in rows.items() for r in own]  # fmt: skip
+    (tmp_path / "history.csv").write_text("\n".join(["run,epoch,reconstruction,classification", *lines]) + "\n")
+    with style.own_style():
+        [learning] = curves.drawings(config, table, "style", tmp_path)
+        assert len(learning.draw().axes) == 2
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion"])
+def test_no_learning_curve_of_the_committed_results_is_left_out(name):
+    config, folder = load(ROOT / f"config/{name}.yaml"), ROOT / f"results/{name}"
+    table = read_metrics(folder / "metrics.csv")
+    with style.own_style():
+        for experiment in config.experiments:
+            for learning in curves.drawings(config, table, experiment, folder):
+                assert learning.draw().axes
 
 
 @pytest.mark.parametrize(("clusters", "rows"), [(10, 8), (16, 3)])
