@@ -18,7 +18,7 @@ for step in range(100):
 """
 
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import torch
@@ -119,7 +119,7 @@ def load(name: str) -> type[Regularizer]:
             raise LookupError(f"regularizers/{name}.py defines {len(found)} regularizers; it must define one")
         return found[0]
     for entry in entry_points(group="latentbench.regularizers", name=name):
-        return entry.load()
+        return _of(entry, Regularizer)
     raise LookupError(f"no regularizer {name!r}; there are {', '.join(names())}")
 
 
@@ -132,8 +132,15 @@ def prior(name: str) -> type[Prior]:
     if name in PRIORS:
         return PRIORS[name]
     for entry in entry_points(group="latentbench.priors", name=name):
-        return entry.load()
+        return _of(entry, Prior)
     raise LookupError(f"no prior {name!r}; there are {', '.join(PRIORS)}")
+
+
+def _of(entry: EntryPoint, kind: type) -> type:
+    found = entry.load()
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise LookupError(f"the entry point {entry.name} names {entry.value}, which is no subclass of {kind.__name__}")
+    return found
 
 
 def too_few(codes: Tensor, least: int = 2) -> None:

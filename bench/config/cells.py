@@ -44,7 +44,7 @@ class Mistakes:
             return model.model_validate(value)
         except ValidationError as error:
             for detail in error.errors():
-                self.add((*at, *detail["loc"]), said(detail, model))
+                self.add((*at, *detail["loc"]), misplaced(model, detail) or said(detail, model))
         except RecursionError:
             self.add(at, "nested too deeply")
         return None
@@ -53,6 +53,18 @@ class Mistakes:
         """Raise a ConfigError if there are mistakes."""
         if self.lines:
             raise ConfigError("\n".join(self.lines))
+
+
+def misplaced(model: type[BaseModel], detail: dict) -> str | None:
+    """Where a key belongs that this section does not have and another one has."""
+    if detail["type"] != "extra_forbidden" or len(detail["loc"]) != 1:
+        return None
+    [key] = detail["loc"]
+    if model is not Config and key in Config.model_fields and key not in SPOKEN:
+        return f"{key!r} belongs to the top of the file"
+    if model is Config and key in Settings.model_fields:
+        return f"{key!r} belongs to 'defaults', to an experiment or to a method"
+    return None
 
 
 def section(content: Any, *keys: str) -> dict:

@@ -138,6 +138,8 @@ def build(name: str, dim: int, settings: dict[str, Any]) -> Built:
 def _built(name: str, dim: int, settings: str) -> Built:
     try:
         prior = import_module("regularizers").prior(name)(dim, **json.loads(settings))
+        if why := _no_mixture(prior, dim):
+            raise ValueError(f"{registry.source('priors', name)}: {why}")
         if not float(prior.means.abs().max()) <= FARTHEST:
             raise ValueError(f"means: expected numbers from -{FARTHEST:g} to {FARTHEST:g}")
         if prior.variance < NARROWEST**2:
@@ -145,4 +147,19 @@ def _built(name: str, dim: int, settings: str) -> Built:
         return Built(len(prior.weights), bool(prior.has_density))
     except Exception as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
+        if name in registry.installed("priors") and not isinstance(error, ValueError):  # what it says is no message
+            why = f"{registry.source('priors', name)}: {type(error).__name__}: {why}"
         return Built(mistakes=((("settings",), why[:300]),))
+
+
+def _no_mixture(prior: Any, dim: int) -> str | None:
+    """Why a prior is no mixture of Gaussians in so many dimensions."""
+    if "_buffers" not in vars(prior):
+        return "__init__ does not call super().__init__(weights, means, scale_tril)"
+    K = len(prior.weights)
+    for name, shape in {"weights": (K,), "means": (K, dim), "scale_tril": (K, dim, dim)}.items():
+        if tuple(getattr(prior, name).shape) != shape:
+            return f"{name} is a tensor {tuple(getattr(prior, name).shape)}, expected {shape}"
+    if not abs(float(prior.weights.sum()) - 1) < 1e-3 or float(prior.weights.min()) < 0:
+        return f"weights sum to {float(prior.weights.sum()):g}, expected shares that sum to 1"
+    return None

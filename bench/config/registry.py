@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ KINDS = {
     "priors": (None, None),  # this repository's are in one dictionary, `regularizers.PRIORS`
 }
 Spec = str | dict[str, Any]  # a name, or a name with its options
+
+
+class PluginError(TypeError):
+    """A plug-in does not do what its kind promises: in one line that names its file."""
 
 
 @cache
@@ -57,6 +62,15 @@ def module(kind: str, name: str) -> str:
     if name in installed(kind):
         return installed(kind)[name].module
     raise LookupError(unknown(name, names(kind)))
+
+
+def source(kind: str, name: str) -> str:
+    """The file that a plug-in is, for messages."""
+    own = files(kind).get(name)
+    if own:
+        return str(own.relative_to(ROOT))
+    found = find_spec(module(kind, name))
+    return found.origin if found and found.origin else module(kind, name)
 
 
 def load(kind: str, name: str) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.config.registry import Spec, name_of
 from bench.config.schema import Settings
 from bench.config.streams import stream
-from bench.data.declarations import SPLITS, declaration, digest
+from bench.data.declarations import SPLITS, as_declared, declaration, digest
 from bench.data.labelled_subsets import labelled_subset
 from bench.data.verified_files import DataError
 
@@ -154,7 +154,7 @@ def load(
     source = declaration(spec, root)
     if pins:
         source = dataclasses.replace(source, checksums={**source.checksums, **pins})
-    arrays = source.read(source.checksums)
+    arrays = as_declared(spec, source, source.read(source.checksums))
     splits = {name: (torch.from_numpy(x), torch.from_numpy(y)) for name, (x, y) in arrays.items()}
     mean, std = torch.zeros(source.pixels), torch.ones(source.pixels)
     if normalisation == "per_pixel":

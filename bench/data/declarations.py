@@ -16,7 +16,7 @@ from bench.config import registry
 from bench.config.registry import Spec
 from bench.data.verified_files import Absent, DataError, root_folder
 
-__all__ = ["SPLITS", "Absent", "Arrays", "DataError", "Declaration", "declaration", "digest"]
+__all__ = ["SPLITS", "Absent", "Arrays", "DataError", "Declaration", "as_declared", "declaration", "digest"]
 
 SPLITS = ("train", "validation", "test")
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]  # of each split: images (n, pixels), classes (n)
@@ -73,7 +73,45 @@ def declaration(spec: Spec, root: str | Path | None = None) -> Declaration:
         declare, options = registry.bound("datasets", spec)
     except LookupError as error:
         raise DataError(str(error)) from error
-    return declare(root_folder(root), **options)
+    try:
+        found = declare(root_folder(root), **options)
+        if not isinstance(found, Declaration):
+            raise TypeError(f"declare returns {type(found).__name__}, expected a Declaration")
+    except (TypeError, LookupError, AttributeError, ArithmeticError) as error:  # of the code, not of the files
+        raise broken(spec, error) from error
+    return found
+
+
+def broken(spec: Spec, what: object) -> DataError:
+    """The error of a data set that does not do what its declaration says, in one line that names its file."""
+    said = f"{type(what).__name__}: {what}" if isinstance(what, Exception) else what
+    return DataError(" ".join(f"{registry.source('datasets', registry.name_of(spec))}: {said}".split()))
+
+
+def as_declared(spec: Spec, declared: Declaration, arrays: Arrays) -> Arrays:
+    """What a data set has read.
+
+    Raises:
+        DataError: it is not what the data set declares.
+    """
+    if not isinstance(arrays, dict) or {*arrays} != {*SPLITS}:
+        found = ", ".join(map(str, arrays)) if isinstance(arrays, dict) else type(arrays).__name__
+        raise broken(spec, f"read gives {found}, expected a dictionary of {', '.join(SPLITS)}")
+    for split, (x, y) in arrays.items():
+        if x.ndim != 2 or x.shape[1] != declared.pixels or y.shape != x.shape[:1] or not len(y):
+            found = f"images {x.shape} and classes {y.shape} of {split}"
+            wanted = f"(n, {declared.pixels}) and (n,), for it declares images {declared.shape}"
+            raise broken(spec, f"read gives {found}, expected {wanted}")
+        if x.dtype not in (np.uint8, np.float32) or y.dtype != np.int64:
+            found = f"images of {x.dtype} and classes of {y.dtype}"
+            raise broken(spec, f"read gives {found}, expected uint8 or float32, and int64")
+        if not (x.min() >= 0 and x.max() <= declared.white):  # neither is true of NaN
+            raise broken(spec, f"read gives images from {x.min()} to {x.max()}, expected 0 to {declared.white} (white)")
+        least = -1 if split == SPLITS[0] else 0
+        if y.min() < least or y.max() >= declared.classes:
+            found = f"classes from {y.min()} to {y.max()} of {split}"
+            raise broken(spec, f"read gives {found}, expected {least} to {declared.classes - 1}")
+    return arrays
 
 
 def digest(spec: Spec, root: str | Path | None = None) -> str:

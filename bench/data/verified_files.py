@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-AGAIN = "delete it, and the next run downloads it again"
+AGAIN = "delete it; where it can be downloaded, the next run does that"
 WHERE = "the folder is named by the environment variable DATA_ROOT or the config key data_root"
 ALGORITHMS = {32: "md5", 64: "sha256"}  # by the digits of a checksum
 OFFLINE = False  # who only looks switches it on

@@ -57,7 +57,9 @@ class Progress:
         done = self.count - len(self.cells)
         left = (time.monotonic() - self.begun) / done * len(self.cells)
         said = f"{done} of {self.count} cells" + (f", about {duration(left)} left" if left else "")
-        return f"{name:30} {seeds:>8} {duration(seconds):>8}{bad}   {said}"
+        ended = [(m["status"], m["reason"]) for m in read("metrics.json") if m.get("status", "ok") != "ok"]
+        why = "".join(f"\n    {status}: {reason}" for status, reason in dict.fromkeys(ended))
+        return f"{name:30} {seeds:>8} {duration(seconds):>8}{bad}   {said}{why}"
 
 
 def duration(seconds: float) -> str:

@@ -7,7 +7,9 @@ and pictures, for figures and for metrics that are thought of later.
 import io
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from bench.records import whole_files
 from bench.records.freshness import PICTURES, TIMING, Results, measurement_versions, of_record
 from bench.records.locks import run_lock
 from bench.records.provenance import machine
-from bench.train.crashes import MachineFault, of_the_machine, raise_all
+from bench.train.crashes import MachineFault, of_the_machine, raise_all, reason
 
 SHOWN = 400  # decoded samples kept for figures
 UNKNOWN = 255  # the class of a test image that has none
@@ -56,20 +58,37 @@ def measure(
         MachineFault: there is no result.
     """
     rows, failed, seconds = {}, {}, {}
+
+    def of(name: str) -> list[dict]:
+        found = [m._asdict() | {"protocol": name} for m in EVALUATIONS[name](trained)]
+        if wrong := [row for row in found if not np.isfinite(row["value"])]:
+            raise ArithmeticError(f"{wrong[0]['metric']} is {wrong[0]['value']}")
+        return found
+
     for name in protocols:
         started = time.monotonic()
-        try:
-            found = [m._asdict() | {"protocol": name} for m in EVALUATIONS[name](trained)]
-            if wrong := [row for row in found if not np.isfinite(row["value"])]:
-                raise ArithmeticError(f"{wrong[0]['metric']} is {wrong[0]['value']}")
+        found, why = tried(trained, name, partial(of, name))
+        if why:
+            failed[name] = why
+        else:
             rows[name] = found
-        except Exception as error:
-            if of_the_machine(error):
-                raise MachineFault(f"{trained.run.id}, {name}: {str(error).partition(chr(10))[0]}") from error
-            traceback.print_exc()
-            failed[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         seconds[name] = round(time.monotonic() - started, 3)
     return rows, failed, seconds
+
+
+def tried(trained: Trained, name: str, function: Callable[[], Any]) -> tuple[Any, str | None]:
+    """What a function returns, or why a plug-in or a protocol failed in it.
+
+    Raises:
+        MachineFault: there is no result.
+    """
+    try:
+        return function(), None
+    except Exception as error:
+        if of_the_machine(error):
+            raise MachineFault(f"{trained.run.id}, {name}: {str(error).partition(chr(10))[0]}") from error
+        traceback.print_exc()
+        return None, reason(error, trained.settings)
 
 
 def measured(run: Run, record: dict, old: dict | None, trained: Trained | None, force: bool) -> tuple[dict, dict]:
@@ -102,19 +121,24 @@ def measure_run(results: Results, run: Run, dataset: datasets.Dataset | None, de
     """Measure a run by the protocols that it lacks, and write what was found. Its lock must be held."""
     started, folder = time.monotonic(), results.path(run)
     record, old = results.record(run), results.metrics(run)
-    trained, stored = None, {}
+    trained, stored, why = None, None, None
     if record["status"] == "ok":
         model = folder / "model.safetensors"
         if whole_files.sha256(model.read_bytes()) != record["hashes"].get("model"):
             raise MachineFault(f"{model}: not the file of its record; train the run again with --force")
         trained = Trained(run, dataset, folder, device)
-        stored = arrays(trained)
+        stored, why = tried(trained, PICTURES, partial(arrays, trained))
     content, seconds = measured(run, record, old, trained, force)
     if trained:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **stored)
-        whole_files.write(folder / "codes.npz", buffer.getvalue())
-        content["versions"][PICTURES] = measurement_versions(run)[PICTURES]
+        version = measurement_versions(run)[PICTURES]
+        if stored is None:
+            content["failed"][PICTURES] = {"version": version, "reason": why}
+            content["reason"] = "; ".join(filter(None, (content["reason"], f"{PICTURES}: {why}")))
+        else:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **stored)
+            whole_files.write(folder / "codes.npz", buffer.getvalue())
+            content["versions"][PICTURES] = version
         # Beside the metrics, not in them: they are the same bytes each time.
         timing = whole_files.read_json(folder / TIMING) or {}
         timing |= {"device": device, "machine": machine(device), "seconds": timing.get("seconds", {}) | seconds}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import SHARE
 from bench.records import whole_files
 from bench.records.locks import run_lock
 from bench.records.result_set import COLUMNS, COMMITTED, FILES, key
@@ -106,9 +107,12 @@ def _readme(name: str, lines: list[dict]) -> str:
     rows = [row for line in lines for row in line["metrics"]["rows"]]
     older = sum(not row["current"] for row in rows)
     said = f"{older:,} of the numbers are of older code" if older else "all of the present code"
+    ours = f"config/{name}.yaml"  # others have theirs where they like
+    file = ours if (SHARE / ours).exists() else f"{name}.yaml"
+    report = f"make report CONFIG={ours}" if file == ours else f"latentbench report {file}"
     return (
-        f"# {name}\n\n{len(runs)} runs of `config/{name}.yaml`, {len(rows):,} numbers, {said}.\n\n"
-        f"Tables, figures and the page are drawn from these files alone: `make report CONFIG=config/{name}.yaml`.\n"
+        f"# {name}\n\n{len(runs)} runs of `{file}`, {len(rows):,} numbers, {said}.\n\n"
+        f"Tables, figures and the page are drawn from these files alone: `{report}`.\n"
         "`metrics.csv` has a measurement a line, `runs.jsonl` a run, `history.csv` an epoch; `arrays.npz` has the\n"
         "images and codes that figures show.\n"
     )

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from bench.config import registry
 from bench.config.schema import Latent, Settings
 from bench.config.streams import stream
+from bench.train.architectures import assembled
 from regularizers import Point, Prior, Simplex, prior, rms
 
 
@@ -72,7 +72,7 @@ class Autoencoder(nn.Module):
         dims = {name: latent.dim for name, latent in s.latents.items()} | {"label": classes}
         # Representation W y + z (Makhzani et al., 2015, sec. 7): the decoder sees the sum alone.
         inputs = dims[s.decoder[1]] if s.merge == "add" else sum(dims[name] for name in s.decoder)
-        self.first, self.trunk, self.decoder = registry.load("architectures", s.architecture)(s, shape, inputs)
+        self.first, self.trunk, self.decoder = assembled(s, shape, inputs)
         # The universal approximator posterior: noise enters beside the image (Makhzani et al., 2015, sec. 2).
         self.noise = nn.Linear(s.noise_dim, s.width, bias=False) if s.encoder == "universal" else None
         self.heads, self.priors = nn.ModuleDict(), nn.ModuleDict()

@@ -6,11 +6,15 @@ Of deaths there is evidence: a crash of native code, a hang.
 import contextlib
 import faulthandler
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from bench.config import registry
+from bench.config.registry import PluginError
+from bench.config.schema import Settings
 from bench.data.verified_files import DataError
 from bench.records import whole_files
 
@@ -36,6 +40,22 @@ def of_the_machine(error: BaseException) -> bool:
     if isinstance(error, (OSError, DataError)) or lacks_memory(error):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in DEVICE)
+
+
+def reason(error: BaseException, settings: Settings) -> str:
+    """What an error says, in one line; of a plug-in, with its file and line."""
+    if isinstance(error, PluginError):
+        return str(error)[:300]
+    said = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+    used = [("regularizers", settings.regularizer), ("architectures", settings.architecture)]
+    used += [("priors", latent.prior) for latent in settings.latents.values()]
+    modules = {registry.module(kind, name) for kind, name in used if name in registry.names(kind)}
+    places = [
+        f" ({Path(frame.f_code.co_filename).name}, line {line})"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") in modules
+    ]
+    return said + (places or [""])[-1]
 
 
 def raise_all(errors: Sequence[Exception]) -> None:

@@ -159,7 +159,7 @@ class Training:
                 continue
             regularizer.requires_grad_(True)
             for _ in range(regularizer.inner_steps):
-                loss = regularizer.inner_loss(codes.detach())
+                loss = self.objective.inner(regularizer, codes)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
+from bench.config import registry
+from bench.config.registry import PluginError
 from bench.train.autoencoder import Autoencoder
 from regularizers import Point, Product, Simplex, labelled, load
 
@@ -53,10 +55,23 @@ class Objective(nn.Module):
             reason = regularizer.unsupported(prior, s.encoder)
             if reason:
                 raise Unsupported(reason)
-            self.regularizers.append(regularizer(prior, **s.hyperparameters))
-            self.regularizers[-1].precision = s.precision
+            penalty = regularizer(prior, **s.hyperparameters)
+            if getattr(penalty, "prior", None) is not prior:
+                raise self._broken("__init__ does not call super().__init__(prior)")
+            penalty.precision = s.precision
+            self.regularizers.append(penalty)
         self.sums = regularizer.sums_over_categories
         self.categorical = [name for name, latent in s.latents.items() if latent.head == "categorical"]
+
+    def _broken(self, what: str) -> PluginError:
+        return PluginError(f"{registry.source('regularizers', self.settings.regularizer)}: {what}")
+
+    def _number(self, method: str, value: object) -> Float[Tensor, ""]:
+        """What a method of a regularizer returns, if it is what it should be."""
+        if not isinstance(value, Tensor) or value.dim():
+            found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            raise self._broken(f"{method} returns {found}, expected one number, a tensor ()")
+        return value
 
     def encode(self, batch: Batch, posteriors: dict[str, Distribution] | None = None) -> Encoded:
         """Posteriors, unless they are given, and their codes; the label is a code too where the decoder reads it."""
@@ -117,8 +132,13 @@ class Objective(nn.Module):
         for name, (regularizer, codes, posterior) in zip(
             self.settings.latents, self.penalised(batch, encoded), strict=True
         ):
-            total = total + self.settings.weights.get(name, 1.0) * regularizer(codes, posterior)
+            penalty = self._number("forward", regularizer(codes, posterior))
+            total = total + self.settings.weights.get(name, 1.0) * penalty
         return self.settings.weight * total
+
+    def inner(self, regularizer: nn.Module, codes: Float[Tensor, "n D"]) -> Float[Tensor, ""]:
+        """The loss of a regularizer's own parameters."""
+        return self._number("inner_loss", regularizer.inner_loss(codes.detach()))
 
     def classification(self, batch: Batch, encoded: Encoded) -> Float[Tensor, ""]:
         """The cross-entropy of q(y | x) on labelled images (Kingma et al., 2014, eq. 9)."""
@@ -134,7 +154,10 @@ class Objective(nn.Module):
         """Codes to decode into `n` samples of the model, by latent."""
         codes = {}
         for regularizer, (name, latent) in zip(self.regularizers, self.settings.latents.items(), strict=True):
-            codes[name] = sample = regularizer.sample(n)[:, : latent.dim]  # without the label, where that is given
+            sample, shape = regularizer.sample(n), (n, regularizer.prior.dim)
+            if sample.shape != shape:
+                raise self._broken(f"sample({n}) returns a tensor {tuple(sample.shape)}, expected {shape}")
+            codes[name] = sample = sample[:, : latent.dim]  # without the label, where that is given
         if "label" in self.settings.decoder:
             y = torch.randint(self.autoencoder.classes, (n,), device=sample.device)
             codes["label"] = one_hot(y, self.autoencoder.classes).float()

@@ -19,7 +19,7 @@ from bench.data import datasets
 from bench.data.verified_files import DataError
 from bench.records import locks, provenance, whole_files
 from bench.records.freshness import Results, training_version
-from bench.train import resumable
+from bench.train import crashes, resumable
 from bench.train.crashes import Died, MachineFault, attempt, lacks_memory, of_the_machine, raise_all
 from bench.train.interruptions import Stopped, stop_requests, time_limit
 from bench.train.loop import Diverged, Training
@@ -144,7 +144,7 @@ def record(
         raise
     except (Exception, SystemExit) as error:
         status = "out of memory" if lacks_memory(error) else "failed"
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        reason = crashes.reason(error, run.settings)
         if of_the_machine(error) and (status == "failed" or old.get("status") == "ok"):
             raise MachineFault(f"{run.id}: {reason}") from error
         traceback.print_exc()

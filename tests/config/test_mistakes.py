@@ -28,6 +28,11 @@ MISTAKES = {
     # --- keys and values
     "defaults: {widht: 3}": [f"defaults.widht: unknown 'widht'; did you mean 'width'? {SETTINGS}"],
     "default: {width: 3}": ["default: unknown 'default'; did you mean 'defaults'? Valid: batch_by, contro"],
+    "defaults: {data_root: /data, seeds: 3}": [
+        "defaults.data_root: 'data_root' belongs to the top of the file",
+        "defaults.seeds: unknown 'seeds'",
+    ],
+    "epochs: 3": ["epochs: 'epochs' belongs to 'defaults', to an experiment or to a method"],
     "defaults: {dataset: minst}": ["defaults.dataset: unknown 'minst'; did you mean 'mnist'? Valid: "],
     "methods: {mmd: {regularizer: mdm}}": ["methods.mmd.regularizer: unknown 'mdm'; did you mean 'mmd'? Valid: "],
     "experiments: {density: {latents: {z: {prior: gausian}}}}": [

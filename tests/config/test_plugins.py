@@ -1,17 +1,17 @@
 """What a plug-in can be given is read from its own annotations, be it a file or of an installed package."""
 
 import inspect
-import sys
 from typing import Any
 
 import pytest
 import torch
 
 import regularizers
-from bench.config import plugins, registry, signatures
+from bench.config import plugins, signatures
 from bench.config.reading import settings
 from bench.train.autoencoder import Autoencoder
 from tests.support.configs import extended
+from tests.support.plug_ins import forget, installed
 
 FILE = '''
 from collections.abc import Sequence
@@ -87,24 +87,11 @@ outside_square = outside:Square
 """
 
 
-def forget():
-    for function in (registry.installed, plugins.names, plugins.declared, plugins._built):
-        function.cache_clear()
-
-
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package that brings two priors and a regularizer."""
-    (tmp_path / "outside.py").write_text(OUTSIDE)
-    (tmp_path / "outside-1.0.dist-info").mkdir()
-    (tmp_path / "outside-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
-    (tmp_path / "outside-1.0.dist-info/entry_points.txt").write_text(ENTRIES)
-    monkeypatch.syspath_prepend(tmp_path)
-    forget()
-    yield
-    sys.modules.pop("outside", None)
-    monkeypatch.undo()
-    forget()
+    with installed(monkeypatch, tmp_path, "outside", OUTSIDE, ENTRIES):
+        yield
 
 
 def test_a_files_annotations_and_what_it_inherits_are_read_without_importing_it(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from tests.support import small_data
 NAMES = registry.names("datasets")
 CASES = [(name, spec) for name in NAMES for spec in small_data.SPECS.get(name, [name])]
 every = pytest.mark.parametrize(("name", "spec"), CASES, ids=[str(spec) for _, spec in CASES])
-PINNED = [(name, spec) for name, spec in CASES if name not in (*small_data.UNPINNED, "digits")]
+PINNED = [(name, spec) for name, spec in CASES if small_data.kind(name) == "pinned"]
 pinned = pytest.mark.parametrize(("name", "spec"), PINNED, ids=[str(spec) for _, spec in PINNED])
 
 
@@ -101,7 +101,7 @@ def test_the_digest_is_of_the_content(name, spec, root, tmp_path):
     small_data.write(name, tmp_path / "elsewhere")
     assert re.fullmatch("[0-9a-f]{64}", dataset.digest)
     assert dataset.digest == load(spec, tmp_path / "elsewhere", pins=pins).digest
-    if name in small_data.UNPINNED:
+    if small_data.kind(name) == "free":
         assert datasets.digest(spec, root) == dataset.digest
         for path in files(root):
             content = bytearray(path.read_bytes())
@@ -121,8 +121,8 @@ def declaration_digest(spec, pins):
 
 @every
 def test_an_absent_file_is_named_and_nothing_is_made(name, spec, tmp_path):
-    if name == "digits":
-        pytest.skip("bundled with scikit-learn")
+    if small_data.kind(name) == "none":
+        pytest.skip("no files: they are made, or come with a library")
     for root in (tmp_path / "absent", tmp_path / "absent/deep/$NONE", "no/such/folder", "/proc/none", "a" * 300, "\0"):
         with pytest.raises(DataError) as error:
             load(spec, root)
@@ -134,8 +134,8 @@ def test_an_absent_file_is_named_and_nothing_is_made(name, spec, tmp_path):
 
 @every
 def test_a_root_that_is_a_file_or_forbidden_is_named(name, spec, tmp_path):
-    if name == "digits":
-        pytest.skip("bundled with scikit-learn")
+    if small_data.kind(name) == "none":
+        pytest.skip("no files: they are made, or come with a library")
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(DataError, match=r"\A[^\n]*: expected [^\n]*\Z"):
         load(spec, tmp_path / "file")

@@ -16,7 +16,7 @@ from bench.__main__ import main
 from bench.config import new_method
 from bench.report.bibliography import entries
 from regularizers import Gaussian, Regularizer, load
-from tests.support.plug_ins import loaded
+from tests.support.plug_ins import installed, loaded
 
 pytestmark = pytest.mark.timeout(100)  # a plug-in that never ends is named by the test in which it does not
 ROOT = Path(__file__).parents[2]
@@ -46,6 +46,8 @@ def test_every_regularizer_explains_itself(name):
     assert kind.__doc__ is not Regularizer.__doc__
     assert len(kind.__doc__.split()) > 10
     assert set(kind.encoders) <= set(regularizers.ENCODERS)
+    does = kind.forward is not Regularizer.forward or kind.fit is not Regularizer.fit
+    assert does or name == "unregularized", "it defines neither `forward`, its penalty, nor `fit`"
     for key in (p for p in load(name).__init__.__annotations__ if p not in ("prior", "return")):
         assert f"`{key}`" in kind.__doc__, f"hyperparameter {key} is not explained"
 
@@ -91,14 +93,9 @@ def test_references_are_all_read():
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
     """An installed distribution with a regularizer, on the path of Python."""
-    (tmp_path / "outside_package.py").write_text(OUTSIDE)
-    info = tmp_path / "outside_package-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-package\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[latentbench.regularizers]\noutside = outside_package:Outside\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield
-    sys.modules.pop("outside_package", None)
+    entries = "[latentbench.regularizers]\noutside = outside_package:Outside\n"
+    with installed(monkeypatch, tmp_path, "outside_package", OUTSIDE, entries):
+        yield
 
 
 def test_a_package_can_bring_a_regularizer(outside):

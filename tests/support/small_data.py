@@ -1,18 +1,23 @@
 """Small files of the true formats of the data sets: each function fills a data root, and returns their checksums."""
 
 import bz2
+import contextlib
 import gzip
 import hashlib
 import io
 import pickle
 import sys
 import zipfile
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
 from bench.config import registry
+from bench.data.declarations import DataError, declaration
 
 
 def digits_of(n, classes=10, first=0):
@@ -160,7 +165,21 @@ SPECS = {
     "svhn": ["svhn", {"svhn": {"extra": False}}],
     "tfd": ["tfd", {"tfd": {"fold": 4}}],
 }
-UNPINNED = ("arrays", "folder", "tfd")  # nobody publishes a checksum of these files
+
+
+@cache
+def kind(name):
+    """The files of a data set: "pinned" by checksums that somebody publishes, "free" of them, or "none"."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        with contextlib.suppress(Exception):  # its own tests say why
+            write(name, root)
+            if not any(path.is_file() for path in root.rglob("*")):
+                return "none"  # they are made, or come with a library
+    try:
+        return "pinned" if declaration(name, "/no/such/root").checksums else "free"
+    except DataError:
+        return "free"
 
 
 def write(name, root):
