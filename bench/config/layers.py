@@ -71,8 +71,10 @@ def layers(path: str | Path, overrides: dict | None = None) -> Layers:
         ConfigError: a file cannot be read, or they extend each other in a circle.
     """
     found: Layers = []
-    seen, current = set(), Path(path)
+    seen, current, by = set(), Path(path), None
     while True:
+        if by and not current.exists():
+            raise ConfigError(f"{by}: extends: expected the name of a file beside this one, found {current.name!r}")
         content = read_yaml(current)
         if current.resolve() in seen:
             raise ConfigError(f"{path}: extends goes round in a circle at {current}")
@@ -83,7 +85,7 @@ def layers(path: str | Path, overrides: dict | None = None) -> Layers:
             break
         if not isinstance(base, str):
             raise ConfigError(f"{current}: extends: expected the name of a file beside this one, found {base!r}")
-        current = current.parent / base
+        by, current = current, current.parent / base
     if overrides:
         found.insert(0, ("--config", {k: v for k, v in overrides.items() if k != "extends"}))
     return found

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bench.config import reading
 from bench.config.runs import Run
 from bench.config.schema import Settings
+from bench.config.values import unknown
 from bench.data.datasets import Dataset, Split
 from bench.data.declarations import declaration
 from bench.perf.timing import at_least, now, options, repeated, report, turns
@@ -208,6 +209,13 @@ def run(arguments: list[str]) -> None:
     torch.set_num_threads(a.threads)
     torch.manual_seed(0)
     config, rows = reading.load(a.config), []
+    if a.experiment not in config.experiments:
+        parser.error(f"--experiment: {unknown(a.experiment, config.experiments)}")
+    for method, _, schedule in (method.partition("/") for method in a.methods):
+        if method not in config.methods:
+            parser.error(f"--methods: {unknown(method, config.methods)}")
+        if schedule not in ("", "joint", "alternating"):
+            parser.error(f"--methods: {method}/: {unknown(schedule, ('joint', 'alternating'))}")
     for batch, precision, method in product(a.batches, a.precisions, a.methods):
         name, _, schedule = method.partition("/")
         settings = reading.settings(config, a.experiment, name)

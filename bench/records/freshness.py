@@ -121,7 +121,10 @@ class Results:
 
     def baselines(self) -> dict:
         """What was measured without training: the version of each experiment and seed, and the rows."""
-        if found := whole_files.read_json(self.folder / "baselines.json"):
+        path = self.folder / "baselines.json"
+        if found := whole_files.read_json(path):
+            if not isinstance(found, dict) or [type(found.get(key)) for key in ("cells", "rows")] != [dict, list]:
+                raise result_set.Damaged(f"{path}: expected cells and rows; delete it, and they are measured again")
             return found
         content = {"cells": {}, "rows": []}
         for line in (line for line in self.packed.values() if "baseline" in line):

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from bench.config.runs import Run
 from bench.records import collect, result_set, whole_files
-from bench.records.freshness import Results
+from bench.records.freshness import PICTURES, Results
 from bench.records.result_set import Damaged
 
+REMEDY = "`latentbench collect` writes it from the runs, `git checkout` brings back what was committed"
 # What the weights, batches and labels that a training starts from depend on, besides the seed.
 BEGINNING = {
     "dataset", "normalisation", "labels", "architecture", "latents", "decoder", "merge", "encoder", "noise_dim",
@@ -51,8 +52,30 @@ def problems(results: Results) -> Iterator[str]:
         return
     for name, content in now.items():
         path = result_set.place(results.folder, name)
-        if path.exists() and path.read_bytes() != content:
-            yield f"{path}: not what the runs say; `latentbench collect` writes it again"
+        if results.packed and not path.exists():
+            yield f"{path}: missing; {REMEDY}"
+        elif path.exists() and path.read_bytes() != content:
+            yield f"{path}: not what the runs say; {REMEDY}"
+    yield from (f"{line}; {REMEDY}" for line in _lacking(results))
+
+
+def _lacking(results: Results) -> Iterator[str]:
+    """What a set lacks of the epochs and pictures of its runs."""
+    folder, seen = results.folder, set()
+    histories, arrays = result_set.history(folder), result_set.arrays(folder)
+    for run in results.runs:
+        line = results.packed.get(run.id)
+        if not line or line["record"]["status"] != "ok":
+            continue
+        wanted = list(range(1, run.settings.epochs + 1))
+        if [row.get("epoch") for row in histories.get(run.id, [])] != wanted:
+            yield f"{result_set.place(folder, 'history.csv')}: {run.id}: expected its epochs, 1 to {wanted[-1]}"
+        if run.cell not in seen and PICTURES in line["metrics"]["versions"]:
+            names = {"test_classes", *(f"test_{name}" for name in run.settings.latents)}
+            names |= {"samples"} if "reconstruction" in run.settings.terms else set()
+            if lacking := sorted(name for name in names if f"{run.id}/{name}" not in arrays):
+                yield f"{result_set.place(folder, 'arrays.npz')}: {run.id}: lacks {', '.join(lacking)}"
+        seen.add(run.cell)
 
 
 def _of_its_run(run: Run, record: dict, folder: Path) -> Iterator[str]:

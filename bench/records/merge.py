@@ -82,14 +82,15 @@ def _name(source: Path) -> str:
 
 
 def _mixed(lines: dict[str, dict]) -> list[str]:
-    """The cells whose seeds are of other code or data, a line for each: a table must not average them."""
+    """The methods whose seeds are of other settings, code or data, a line for each: a table must not average them."""
     found, wrong = {}, []
     for run, line in sorted(lines.items(), key=lambda item: result_set.key(item[0])):
         if "record" in line:
-            cell = run.rpartition("/")[0]
-            version = line["record"]["version"]
-            other, before = found.setdefault(cell, (run, version))
-            if version != before:
+            of, cell, version = line["record"]["run"], run.rpartition("/")[0], line["record"]["version"]
+            other, before, first = found.setdefault((of["experiment"], of["method"]), (run, version, cell))
+            if cell != first:
+                wrong.append(f"{run}: of other settings than {other}")
+            elif version != before:
                 wrong.append(f"{run}: of other code or data than {other} ({version}, {before})")
     return wrong
 

@@ -115,6 +115,7 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise Damaged(f"{path}: cannot be read ({error})") from None
     found: dict[str, dict] = {}
+    whose: dict[tuple, str] = {}
     for number, line in enumerate(lines, 1):
         at = f"{path}:{number}: expected a run"
         try:
@@ -127,6 +128,10 @@ def runs(folder: Path) -> list[dict[str, Any]]:
             raise Damaged(f"{at}, found {line[:60]!r}") from None
         if ("record" in content) == ("baseline" in content) or content["id"] in found:
             raise Damaged(f"{at} that is trained or a baseline, and stands here once, found {content['id']!r}")
+        of = content["record"]["run"] if "record" in content else content["baseline"]
+        if other := whose.get((of["experiment"], of["method"], of["seed"])):
+            raise Damaged(f"{at}, and one of this method and seed, found {content['id']!r} beside {other!r}")
+        whose[of["experiment"], of["method"], of["seed"]] = content["id"]
         content["metrics"]["rows"] = []
         found[content["id"]] = content
     seen = set()

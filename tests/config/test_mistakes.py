@@ -455,6 +455,14 @@ def test_what_an_extended_file_says_may_serve_other_configs(tmp_path):
     load(tmp_path / "grandchild.yaml")
 
 
+def test_a_file_to_extend_that_is_not_there_is_named_with_the_one_that_extends_it(tmp_path):
+    (tmp_path / "child.yaml").write_text("extends: nope.yaml\nname: child\n")
+    with pytest.raises(
+        ConfigError, match=r"/child\.yaml: extends: expected the name of a file .*, found 'nope\.yaml'$"
+    ):
+        load(tmp_path / "child.yaml")
+
+
 def test_names_that_files_and_modules_have_already_are_those_that_are_refused():
     assert not [name for name in dir(torch.nn.ModuleDict()) if re.fullmatch("[a-z][0-9]*", name)]  # a latent's name
     assert {"null", "nan", "na", "none", "true", "inf"} <= NO_NAMES

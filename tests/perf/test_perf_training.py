@@ -69,6 +69,16 @@ def test_turns_are_taken_in_order_and_the_median_is_reported():
     assert log == [("a", 4), ("b", 4)] * 3
 
 
+@pytest.mark.parametrize(("given", "said"), [
+    (["--methods", "nope"], "--methods: unknown 'nope'. Valid: "),
+    (["--methods", "aae/both"], "--methods: aae/: unknown 'both'. Valid: joint, alternating"),
+    (["--experiment", "likelihod"], "--experiment: unknown 'likelihod'; did you mean 'likelihood'? Valid: "),
+])  # fmt: skip
+def test_what_the_config_does_not_have_is_named(given, said, capsys):
+    assert main(["perf", "training", "--config", "config/full.yaml", *given]) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_the_program(tmp_path, capsys, monkeypatch):
     assert "training" in subcommands()
     monkeypatch.setattr(training, "IMAGES", 500)

@@ -1,8 +1,10 @@
 """The check of results finds what is missing, altered, or does not belong together."""
 
 import json
+import re
 import shutil
 
+import numpy as np
 import pytest
 
 from bench.__main__ import main
@@ -166,3 +168,56 @@ def test_strict_wants_every_run_finished(results, capsys):
     said.append("not measured by the present reconstruction")
     assert output.splitlines()[:4] == [f"{run.id}: {words}" for run, words in zip(runs, said, strict=True)]
     assert checked(capsys, "--strict")[0] == 3
+
+
+def without(content, line):
+    """A file without one of its lines."""
+    lines = content.splitlines(True)
+    return b"".join(lines[:line] + lines[line + 1 :])
+
+
+LOST = {
+    "history.csv": (None, "history.csv: missing"),
+    "history.csv, a line": (lambda content: without(content, 2), "seed0: expected its epochs, 1 to 2"),
+    "history.csv, a column": (
+        lambda content: content.replace(b"epoch", b"era", 1),
+        "seed0: expected its epochs, 1 to 2",
+    ),
+    "arrays.npz": (None, "arrays.npz: missing"),
+    "README.md": (None, "README.md: missing"),
+    "metrics.csv, a line": (lambda content: without(content, 3), "README.md: not what the runs say"),
+}
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_what_a_clone_lacks_is_named_with_both_remedies(what, results, capsys):
+    shutil.rmtree(results.folder / "runs")
+    assert checked(capsys)[0] == 0
+    change, expected = LOST[what]
+    path = results.folder / what.partition(",")[0]
+    if change:
+        path.write_bytes(change(path.read_bytes()))
+    else:
+        path.unlink()
+    code, output = checked(capsys)
+    assert code == 1
+    [line, *_] = [line for line in output.splitlines() if expected in line]
+    assert "latentbench collect" in line
+    assert "git checkout" in line
+
+
+def test_an_array_that_figures_need_is_missed(results, capsys):
+    shutil.rmtree(results.folder / "runs")
+    path = results.folder / "arrays.npz"
+    with np.load(path) as archive:
+        kept = {name: array for name, array in archive.items() if not name.endswith("/test_z")}
+    np.savez_compressed(path, **kept)
+    code, output = checked(capsys)
+    assert code == 1
+    assert re.search(r"arrays\.npz: \S+seed0: lacks test_z; ", output)
+
+
+def test_baselines_of_another_form_are_named(results, capsys):
+    (results.folder / "baselines.json").write_text("[1]")
+    assert main(["collect", "tiny.yaml"]) == 2
+    assert "baselines.json: expected cells and rows; delete it" in capsys.readouterr().err

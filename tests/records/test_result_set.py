@@ -103,6 +103,7 @@ DAMAGE = {
     "a key missing": ("runs.jsonl", but(rb'"current": true, ', b""), r"\d+: expected a run; current: missing"),
     "no record": ("runs.jsonl", but(rb'"record": {.*', b'"record": null}'), r"\d+: expected a run; record: exp"),
     "a run twice": ("runs.jsonl", lambda b: b + b.splitlines(True)[0], r"runs.jsonl:\d+: .* stands here once, found"),
+    "two settings": ("runs.jsonl", lambda b: b + but(rb"aae-", b"aae-f")(b.splitlines(True)[0]), "this method and s"),
     "a number twice": ("metrics.csv", lambda b: b + b.splitlines(True)[1], "metrics.csv: .* stands there twice"),
     "an array alone": ("arrays.npz", lambda b: npy(), "arrays.npz: not a whole file of arrays"),
     "a line that is cut off": ("runs.jsonl", lambda b: b[:-30], r"runs.jsonl:\d+: expected a run"),
@@ -245,6 +246,14 @@ def test_seeds_of_a_cell_that_are_of_other_code_and_sets_of_other_configs_are_no
         merge(halves, tmp_path / "out")
     with pytest.raises(Damaged, match="nowhere: no result set"):
         merge([halves[0], tmp_path / "nowhere"], tmp_path / "out")
+
+
+def test_two_settings_of_a_method_are_not_joined(made, tmp_path):
+    halves = [part(made, tmp_path / f"s{n}", lambda run, n=n: run.seed % 2 == n) for n in (0, 1)]
+    for path in (halves[1] / "runs.jsonl", halves[1] / "metrics.csv"):
+        path.write_text(re.sub(r"likelihood/mmd-\w{8}", "likelihood/mmd-0123abcd", path.read_text()))
+    with pytest.raises(Contradiction, match=r"likelihood/mmd-0123abcd/seed1: of other settings than likelihood/mmd-"):
+        merge(halves, tmp_path / "out")
 
 
 # --- kill -9 ----------------------------------------------------------------------------------------------

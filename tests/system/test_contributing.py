@@ -64,7 +64,7 @@ def test_the_page_works_as_it_is_written_beside_a_plug_in_that_is_no_python(copy
     path.write_text(
         text.replace("from regularizers import", "import torch\n\nfrom regularizers import"), encoding="utf-8"
     )
-    tested = copy.run("python", "-m", *shown("pytest -k foo"), "-q", "-n", "0", "tests/regularizers")
+    tested = copy.run("python", "-m", *shown("pytest tests/regularizers -k foo"), "-q", "-n", "0")
     assert int(re.search(r"(\d+) passed", tested)[1]) > 10
 
     [block] = re.findall(r"```yaml\n(   methods:\n.*?)```", PAGE, re.DOTALL)
