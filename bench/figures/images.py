@@ -71,7 +71,7 @@ def montage(images: UInt8[np.ndarray, "n pixels"], shape: tuple, across: int) ->
 
 def panels(found: list[Codes], key: str, shape: tuple) -> Figure:
     """A montage for each method, side by side."""
-    across = min(3, len(found))
+    across = 2 if len(found) == 4 else min(3, len(found))
     arrays = [c.arrays[key][: SAMPLES if key == "samples" else None] for c in found]
     sheets = [montage(a, shape, columns(key, c.settings, len(a))) for c, a in zip(found, arrays, strict=True)]
     h, w = (max(image.shape[i] for image in sheets) for i in (0, 1))

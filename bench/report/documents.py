@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import ROOT
-from bench.figures import answer, scores, style
+from bench.figures import answer, images, scores, style
 from bench.records import whole_files
 from bench.report.quotations import ASKED, Known, known
 
@@ -68,13 +68,16 @@ def paths() -> list[Path]:
 
 
 def draw(folder: Path) -> None:
-    """The pictures of the documents: the answer, light and dark, and the seeds of the headline experiments."""
+    """The pictures of the documents: the answer, light and dark, the seeds of two experiments, styles under labels."""
     of = known("mnist")
     answer.write(of.picture, folder)
     with style.own_style():
         for experiment in ("likelihood", "semi_supervised"):
             for drawing in scores.drawings(of.config, of.table, experiment, folder):
                 style.save(drawing.draw(), folder / experiment, ("svg",))
+        pictures = images.drawings(of.config, of.table, "semi_supervised", ROOT / "results/mnist")
+        [drawing] = [found for found in pictures if found.name == "relabelled"]
+        style.save(drawing.draw(), folder / drawing.name, ("png",))
 
 
 def main() -> int:
