@@ -18,7 +18,7 @@ from bench.config.registry import installed, module, name_of
 from bench.config.runs import EVALUATION_SETTINGS, Run, expand
 from bench.config.schema import Config, Optimizer
 from bench.data.declarations import DataError, digest
-from bench.records import result_set, whole_files
+from bench.records import forms, result_set, whole_files
 from bench.records.fingerprint import fingerprint
 from bench.records.protocol_versions import protocol_versions
 
@@ -111,7 +111,7 @@ class Results:
         """The record of a run: in its folder, else packed; None if there is none that is whole and of this form."""
         path = self.path(run, "record.json")
         found = whole_files.read_json(path) if path.exists() else self.packed.get(run.id, {}).get("record")
-        return found if result_set.fits(found, result_set.RECORD) else None
+        return found if forms.fits(found, forms.RECORD) else None
 
     def metrics(self, run: Run) -> dict | None:
         """The measurements of a run, likewise."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.config.runs import Run
-from bench.records import result_set, whole_files
+from bench.records import forms, result_set, whole_files
 from bench.records.freshness import TIMING, Results, read
 from bench.records.provenance import machine, processor
 
@@ -41,7 +41,7 @@ class Plan:
             lines = {line["id"]: line for line in result_set.runs(folder) if "record" in line}
             for path in folder.glob("runs/*/*/*/record.json"):
                 record, timing = whole_files.read_json(path), whole_files.read_json(path.with_name(TIMING))
-                if result_set.fits(record, result_set.RECORD):
+                if forms.fits(record, forms.RECORD):
                     lines[record["id"]] = {"record": record, "metrics": {"seconds": (timing or {}).get("seconds")}}
             for line in lines.values():
                 record, seconds = line["record"], line["metrics"].get("seconds")

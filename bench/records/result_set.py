@@ -15,13 +15,13 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NotRequired, Required
+from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # of which pydantic reads the inner ones before Python 3.12
+from pydantic import ValidationError
 
 from bench.config.messages import said, where
+from bench.records.forms import LINE
 
 FILES = ("metrics.csv", "runs.jsonl", "history.csv", "arrays.npz", "README.md")
 COLUMNS = ("run", "protocol", "metric", "value", "error", "n", "split", "current")
@@ -32,59 +32,6 @@ COMMITTED = ".packed"  # a whole set of new files; what it holds is true, wherev
 
 class Damaged(ValueError):
     """A file of a result set is not what was written; the message names it."""
-
-
-class _Of(TypedDict):
-    experiment: str
-    method: str
-    seed: int
-
-
-class _Baseline(_Of):
-    version: str
-
-
-class _Record(TypedDict, total=False):
-    id: Required[str]
-    run: Required[_Of]
-    version: Required[str]
-    status: Required[str]
-    hashes: Required[dict[str, Any]]
-    seconds: Required[float]
-    facts: dict[str, Any]
-    versions: dict[str, Any]
-    epoch: float | None
-    peak_memory_mb: float | None
-
-
-class _Metrics(TypedDict):
-    model: str | None
-    status: str
-    reason: str | None
-    versions: dict[str, str]
-    failed: dict[str, dict[str, Any]]
-
-
-class _Line(TypedDict):
-    """A line of runs.jsonl, as far as anything here relies on it."""
-
-    id: str
-    current: bool
-    metrics: _Metrics
-    record: NotRequired[_Record]
-    baseline: NotRequired[_Baseline]
-
-
-LINE, RECORD = TypeAdapter(_Line), TypeAdapter(_Record)
-
-
-def fits(content: Any, form: TypeAdapter) -> bool:
-    """Whether what was read can be a part of a line."""
-    try:
-        form.validate_python(content, strict=True)
-    except ValidationError:
-        return False
-    return True
 
 
 def key(run: str) -> tuple:
@@ -115,7 +62,7 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise Damaged(f"{path}: cannot be read ({error})") from None
     found: dict[str, dict] = {}
-    whose: dict[tuple, str] = {}
+    seen = set()
     for number, line in enumerate(lines, 1):
         at = f"{path}:{number}: expected a run"
         try:
@@ -126,15 +73,15 @@ def runs(folder: Path) -> list[dict[str, Any]]:
             raise Damaged(f"{at}; {where(detail['loc'])}: {said(detail)}") from None
         except ValueError:
             raise Damaged(f"{at}, found {line[:60]!r}") from None
-        if ("record" in content) == ("baseline" in content) or content["id"] in found:
-            raise Damaged(f"{at} that is trained or a baseline, and stands here once, found {content['id']!r}")
-        of = content["record"]["run"] if "record" in content else content["baseline"]
-        if other := whose.get((of["experiment"], of["method"], of["seed"])):
-            raise Damaged(f"{at}, and one of this method and seed, found {content['id']!r} beside {other!r}")
-        whose[of["experiment"], of["method"], of["seed"]] = content["id"]
+        if ("record" in content) == ("baseline" in content):
+            raise Damaged(f"{at} that is trained or a baseline, found {content['id']!r}")
+        of = content.get("baseline") or content["record"]["run"]
+        cell = of["experiment"], of["method"], of["seed"]
+        if content["id"] in found or cell in seen:
+            raise Damaged(f"{at} that stands here once, as its method and seed do, found {content['id']!r}")
+        seen.add(cell)
         content["metrics"]["rows"] = []
         found[content["id"]] = content
-    seen = set()
     for run, row in measurements(folder):
         name = (run, row["metric"])
         if run not in found:
