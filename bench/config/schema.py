@@ -161,12 +161,14 @@ class Tuning(Strict):
 
     A trial is the method with other settings; the method as the config has it is the default that
     trials are held against, and counts as one more of them. `settings` are those
-    that all trials share with each other and not with the default, such as fewer evaluations.
+    that all trials share with each other and not with the default, such as fewer evaluations. With `halving` the worse
+    half of a method's trials is dropped after each seed; the default never is.
     """
 
     experiment: values.Name
     metric: Literal[tuple(VALIDATION_METRICS)] = "validation_log_likelihood"
     seeds: values.Seeds = 2
+    halving: bool = False
     settings: dict[str, Any] = {}
     trials: Annotated[dict[values.Name, list[dict[str, Any]]], Field(min_length=1)]
 

@@ -19,6 +19,10 @@ def judge(config: Config, found: Mistakes) -> None:
         return
     asked = list(range(tuning.seeds)) if isinstance(tuning.seeds, int) else tuning.seeds
     needed = VALIDATION_METRICS[tuning.metric]
+    if tuning.halving and config.batch_by != "run":
+        found.add(("tuning", "halving"), "needs batch_by: run, for a seed decides what the next one trains")
+    if tuning.halving and len(asked) < 2:
+        found.add(("tuning", "halving"), "has no effect with one seed: trials are dropped after each but the last")
     for method, tried in tuning.trials.items():
         own = settings(config, tuning.experiment, method)
         if lacking := sorted({*asked} - {*seeds(config, tuning.experiment, method)}):

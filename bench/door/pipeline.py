@@ -19,6 +19,7 @@ from bench.door.mistakes import FAULT, HELD, MARK
 from bench.records import whole_files
 from bench.records.freshness import TIMING, Results
 from bench.records.snakemake_jobs import Jobs
+from bench.tables import halving
 
 SUMMARY = "summary.txt"  # what the last report said, beside the page
 
@@ -26,10 +27,10 @@ SUMMARY = "summary.txt"  # what the last report said, beside the page
 class Progress:
     """How far the runs have come that were to do when this began, judged by their measurements."""
 
-    def __init__(self, results: Results):
+    def __init__(self, results: Results, runs: list[Run]):
         self.results = results
         self.cells: dict[str, list[Run]] = {}
-        for run in results.runs:
+        for run in runs:
             if results.stale(run):
                 self.cells.setdefault(run.cell, []).append(run)
         self.before = {run.id: self._measured(run) for runs in self.cells.values() for run in runs}
@@ -87,7 +88,7 @@ def run(config: str, options: list[str]) -> int:
 
 
 def tune(config: str, options: list[str]) -> int:
-    """Train and measure the trials of a config's tuning; the exit status.
+    """Train and measure the trials of a config's tuning, all of them or seed by seed; the exit status.
 
     Raises:
         ConfigError: a bad config, or one without trials.
@@ -95,11 +96,21 @@ def tune(config: str, options: list[str]) -> int:
     jobs = Jobs([config])
     trials.required(jobs.config, config)
     jobs.prepare()
-    return snakemake(jobs, ["tune", *options])
+    if not jobs.config.tuning.halving:
+        return snakemake(jobs, ["tune", *options])
+    for rung, seed in enumerate(halving.seeds(jobs.results)):
+        runs = halving.on_rung(jobs.results, rung)
+        wanted = {run.id for run in runs}
+        batches = [name for name, own in jobs.batches.items() if wanted & {run.id for run in own}]
+        if code := snakemake(jobs, [*(jobs.done[name, "evaluate"] for name in batches), *options], runs):
+            return code
+        dropped = {run.cell for run in halving.drop(jobs.results, rung)}
+        click.echo(f"seed {seed}: {len(runs)} settings" + (f", {len(dropped)} dropped" if dropped else ""))
+    return 0
 
 
-def snakemake(jobs: Jobs, arguments: list[str]) -> int:
-    """Snakemake's exit status; a line for each finished cell on the way.
+def snakemake(jobs: Jobs, arguments: list[str], runs: list[Run] | None = None) -> int:
+    """Snakemake's exit status; a line for each finished cell of these runs, or of all, on the way.
 
     Snakemake's own lock outlives a Snakemake that was killed. The results' lock does not, and is asked instead.
     """
@@ -107,7 +118,7 @@ def snakemake(jobs: Jobs, arguments: list[str]) -> int:
     if holder := jobs.holder():
         click.echo(f"{folder}: a living Snakemake works on it, {holder}; wait for it, or stop it", err=True)
         return HELD
-    progress = Progress(jobs.results)
+    progress = Progress(jobs.results, jobs.results.runs if runs is None else runs)
     log = folder / "logs/snakemake.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--nolock", "--nocolor", "--snakefile", str(SHARE / "Snakefile")]
@@ -123,13 +134,14 @@ def snakemake(jobs: Jobs, arguments: list[str]) -> int:
         said: set[str] = set()
 
         def listen() -> None:
-            for line in child.stdout:
-                file.write(line)
-                file.flush()
-                heard.append(line.rstrip())
-                if line.startswith(MARK) and line not in said:
-                    said.add(line)
-                    click.echo(line.removeprefix(MARK), err=True, nl=False)
+            with child.stdout:
+                for line in child.stdout:
+                    file.write(line)
+                    file.flush()
+                    heard.append(line.rstrip())
+                    if line.startswith(MARK) and line not in said:
+                        said.add(line)
+                        click.echo(line.removeprefix(MARK), err=True, nl=False)
 
         def stop(number: int, _frame) -> None:
             os.killpg(child.pid, number)

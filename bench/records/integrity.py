@@ -120,12 +120,12 @@ def _began_alike(run: Run, record: dict, path: Path, seen: dict) -> Iterator[str
 def unfinished(results: Results) -> Iterator[str]:
     """A line for each run that is missing or ended badly, is of older code, or lacks a measurement.
 
-    A pair that a method cannot do by its own word is none of these.
+    A pair that a method cannot do by its own word is none of these, nor a trial that halving has dropped.
     """
     for run in results.runs:
         record, metrics = results.record(run), results.metrics(run)
         status = (record or {"status": "not run"})["status"]
-        if status not in ("ok", "unsupported"):
+        if status not in ("ok", "unsupported", "dropped"):
             reason = (record or {}).get("reason")
             yield f"{run.id}: {status}{f', {reason}' if reason else ''}"
         elif not results.trained(run):

@@ -11,7 +11,7 @@ from bench import ROOT
 from bench.config.schema import Config
 from bench.records import whole_files
 from bench.records.freshness import Results, read
-from bench.tables import answers, compare
+from bench.tables import answers, compare, halving, tuning
 from bench.tables.experiment_tables import summary
 from bench.tables.formats import spread
 from bench.tables.metric_names import metric as describe
@@ -168,6 +168,20 @@ def runs(of: Known) -> str:
     return f"{len(done):,} trainings, {done['seconds'].sum() / 3600:.0f} hours of one core"
 
 
+def halved(of: Known, *sets: str) -> str:
+    """Of how many methods' tunings, each with all trials on all seeds, halving would have come to the same choice."""
+    same = []
+    for found in map(known, sets):
+        results = Results(found.config)
+        last, tried = len(halving.seeds(results)) - 1, tuning.trials(found.config)
+        for chosen, (method, name, i, *_) in zip(
+            tuning.ledger(found.config, found.table)["chosen"], tried, strict=True
+        ):
+            if chosen:
+                same.append(not i or name in halving.kept(results, method, last))
+    return f"{sum(same)} of {len(same)}"
+
+
 ASKED: dict[str, Callable[..., str]] = {
     "question": lambda of: of.picture.question,
     "answer": lambda of: of.picture.answer,
@@ -177,6 +191,7 @@ ASKED: dict[str, Callable[..., str]] = {
     "said": said,
     "table": table,
     "differences": differences,
+    "halved": halved,
     "collapses": collapses,
     "orders": orders,
     "paper": paper,

@@ -16,6 +16,7 @@ from bench.records import collect, whole_files
 from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table
 from bench.tables.formats import seconds as duration
+from bench.tables.halving import DROPPED
 from bench.tables.metric_names import metric as describe
 from bench.tables.tidy_table import RUN, failure, read_metrics, short
 
@@ -39,7 +40,7 @@ def tested(config: Config) -> str:
 def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each trial, from the tidy table; `chosen` marks a method's best mean on validation images.
 
-    A trial with a failed seed is not chosen: a setting that works sometimes is none. The default is
+    A trial with a failed or dropped seed is not chosen: a setting that works sometimes is none. The default is
     judged on the seeds of the trials alone. `test` is what the chosen one is reported with, and is not looked at.
     """
     metric = config.tuning.metric
@@ -57,6 +58,7 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
             {"method": method, "trial": said, "settings": settings, "seeds_finished": len(validation),
              "seeds": len(wanted), "validation": validation.mean(), "sd_over_seeds": validation.std(),
              "test": test.mean(), "test_sd_over_seeds": test.std(), "seconds": runs["seconds"].sum(), "chosen": False,
+             "dropped": int((runs["status"] == DROPPED).sum()),
              "note": "; ".join(dict.fromkeys(map(failure, failed))) if len(runs) else "not run"}
         )  # fmt: skip
     frame = pd.DataFrame(found)
@@ -98,7 +100,8 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
     found = []
     for method, own in frame.groupby("method", sort=False):
         default, chosen, scores = own.iloc[0], own[own["chosen"]], own["validation"].dropna()
-        failed = int((own["seeds"] - own["seeds_finished"]).sum())
+        asked = own["seeds"] - own["dropped"]
+        failed = int((asked - own["seeds_finished"]).sum())
         row = [Entry(short(config, method)), _score(default, m.digits)]
         if chosen.empty:
             row += [Entry("–"), "none: each trial has a failed or missing seed", Entry("–")]
@@ -107,11 +110,12 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
             row += [_score(chosen.iloc[0], m.digits), chosen.iloc[0]["trial"]]
             row += [Entry(f"{gain:+.{m.digits}f}", value=gain)]
         span = scores.max() - scores.min()
-        found.append([*row, Entry(number(span, m.digits), value=span), Entry(f"{failed} of {own['seeds'].sum()}")])
-    seeds = int(frame["seeds"].max())
+        found.append([*row, Entry(number(span, m.digits), value=span), Entry(f"{failed} of {asked.sum()}")])
+    seeds, rule = int(frame["seeds"].max()), ", the worse half dropped after each seed" if config.tuning.halving else ""
+    among = f"{len(frame) // frame['method'].nunique()} settings each{rule}"
     caption = (
         f"Default and tuned: {m.label} ({m.unit}) of the test images, mean ± sd over the {seeds} seeds of the trials. "
-        f"Chosen on validation images among {len(frame) // frame['method'].nunique()} settings each; their range there."
+        f"Chosen on validation images among {among}; their range there."
     )
     head = ["Method", "Default", "Tuned", "Chosen", "Gain", "Range of the settings", "Failed runs"]
     return table("tuned", caption, head, found)

@@ -61,6 +61,8 @@ def verify_run(run: Run, record: dict) -> Verdict:
         return Verdict(run.id, "current", "")
     if record["version"].split("-")[1] != now.split("-")[1]:
         return Verdict(run.id, "stale", f"other data: {record['version'].split('-')[1]} then, {now.split('-')[1]} now")
+    if record["status"] == "dropped":  # nothing was trained: it stands and falls with those that were
+        return Verdict(run.id, "same", "", 0.0)
     old = record.get("opening")
     try:
         new = replay(run)
