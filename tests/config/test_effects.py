@@ -22,7 +22,7 @@ from bench.config.schema import (
 from bench.records.freshness import Results
 from bench.tables import answers
 from bench.tables.tidy_table import RUN, family, short, title
-from bench.tables.tuning import ledger
+from bench.tables.tuning import ledger, tuned_table
 from bench.train import loop, optimizers
 from tests.support.configs import extended
 from tests.support.outcomes import outcome
@@ -144,6 +144,7 @@ def test_a_setting_that_is_refused_as_idle_would_have_changed_nothing(tmp_path, 
 
 
 TUNED = {"tuning": {"experiment": "density", "seeds": 1, "trials": {"mmd": [{"weight": 2}]}}}
+RUNGS = {"seeds": 2, "batch_by": "run", "tuning": TUNED["tuning"] | {"seeds": 2}}
 BOTH = {"experiments": {"classes": {"evaluations": ["classification", "likelihood"]}}}
 # key → what a config says, what is changed; a name with a dot is of the tuning, of a method or of an experiment
 OTHERS = {
@@ -167,6 +168,7 @@ OTHERS = {
         BOTH | {"tuning": TUNED["tuning"] | {"experiment": "classes", "metric": "validation_error"}},
     ),
     "tuning.seeds": (TUNED | {"seeds": 2}, TUNED | {"seeds": 2, "tuning": TUNED["tuning"] | {"seeds": 2}}),
+    "tuning.halving": (RUNGS, RUNGS | {"tuning": RUNGS["tuning"] | {"halving": True}}),
     "tuning.settings": (TUNED, {"tuning": TUNED["tuning"] | {"settings": {"evaluations": ["likelihood"]}}}),
     "tuning.trials": (TUNED, {"tuning": TUNED["tuning"] | {"trials": {"mmd": [{"weight": 3}]}}}),
     "methods.title": ({}, {"methods": {"mmd": {"title": "A"}}}),
@@ -204,7 +206,10 @@ def done(folder, said):
     names = [(m, title(config, m), short(config, m), family(config, m)) for m in config.methods]
     experiments = [title(config, e, "experiments") for e in config.experiments]
     rows = pd.DataFrame({k: [] for k in (*RUN, "metric", "value", "status", "seconds", "run", "current")})
-    chosen_by = [config.tuning.metric, ledger(config, rows).to_csv()] if config.tuning else []
+    chosen_by = []
+    if config.tuning:
+        frame = ledger(config, rows)
+        chosen_by = [config.tuning.metric, frame.to_csv(), tuned_table(config, frame).caption]
     shown = answers.caveat(config, rows, [], []), chosen_by
     runs = [(run.id, run.data_root, run.settings.evaluations) for run in results.runs]
     return (
