@@ -143,9 +143,25 @@ def judge(content: dict, only: list[str] | None, found: Mistakes) -> None:
                 effects[full] = why and effects.get(full, why)
     for at, why in filter(None, effects.values()):
         found.add(at, why, by=why)
+    _unread_seeds(content, only, found)
     for name in section(found.given, "methods"):
         if name not in named:
             found.add(("methods", name), "has no effect: no experiment has it among its methods", by=named)
+
+
+def _unread_seeds(content: dict, only: list[str] | None, found: Mistakes) -> None:
+    """Seeds of the given files that no cell has, for each has some of its own."""
+    read, others = set(), {}
+    for experiment, method in cells(content):
+        if only is None or experiment in only:
+            at = ("experiments", experiment)
+            places = ((*at, "methods", method), ("methods", method), at, ())
+            places = [place for place in places if section(content, *place).get("seeds")]
+            read.update(places[:1])
+            others |= {place: places[0] for place in places[1:]}
+    for place, other in others.items():
+        if place not in read and section(found.given, *place).get("seeds"):
+            found.add((*place, "seeds"), f"has no effect: {where((*other, 'seeds'))} has the last word", by=place)
 
 
 def _valid(content: dict) -> tuple[Settings | None, list[tuple[str, list[tuple]]]]:

@@ -110,7 +110,7 @@ def describe(rows: list[dict], jobs: int) -> str:
         f"{total['to evaluate']} to evaluate only.",
     ]
     unknown = sum(map(math.isnan, hours))
-    if known or not unknown:
+    if known:
         said = f"{known:.2g} hours of one core: {known / jobs:.2g} hours with {jobs} jobs at once"
         lines.append(f"By the records, about {said}.")
     if unknown:

@@ -1,5 +1,6 @@
 """Where a cell comes from: its seeds, runs, settings, code, data, machine, and the commands that reproduce it."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -47,6 +48,7 @@ def commands(path: str, runs: pd.DataFrame, experiment: str, method: str) -> lis
 
     The present code brings the seeds whose evidence says that they are of it; of the others it trains new ones.
     """
+    path = shlex.quote(path)
     own = runs[runs["run"].astype(str).str.contains(r"-[0-9a-f]{8}/seed")]  # no baseline, which nobody trains
     now, options, lines = own[own["current"].astype(bool)], ["device", "threads"], []
     for known, group in now.groupby(options, sort=False, dropna=False):

@@ -32,6 +32,12 @@ MISTAKES = {
         "defaults.data_root: 'data_root' belongs to the top of the file",
         "defaults.seeds: unknown 'seeds'",
     ],
+    "seeds: 2\nexperiments: {density: {seeds: 3}, classes: {seeds: 1}, clusters: {seeds: 1}, informed: {seeds: 1}}": [
+        "seeds: has no effect: experiments.informed.seeds has the last word",
+    ],
+    "methods: {mmd: {seeds: 2}}\nexperiments: {clusters: {seeds: 3}}": [
+        "experiments.clusters.seeds: has no effect: methods.mmd.seeds has the last word",
+    ],
     "epochs: 3": ["epochs: 'epochs' belongs to 'defaults', to an experiment or to a method"],
     "defaults: {dataset: minst}": ["defaults.dataset: unknown 'minst'; did you mean 'mnist'? Valid: "],
     "methods: {mmd: {regularizer: mdm}}": ["methods.mmd.regularizer: unknown 'mdm'; did you mean 'mmd'? Valid: "],

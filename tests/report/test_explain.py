@@ -1,5 +1,7 @@
 """The commands that bring a cell's numbers again, and what no command brings."""
 
+import shlex
+
 from bench.report import explain
 from tests.support import tidy
 
@@ -44,6 +46,11 @@ def test_seeds_that_are_alike_have_one_command():
         "latentbench train c.yaml likelihood/mmd --force --device cpu --threads 1",
         "latentbench evaluate c.yaml likelihood/mmd --force --device cpu --threads 1",
     ]
+
+
+def test_a_path_with_spaces_is_one_word_of_a_command():
+    [train, _] = explain.commands("my own.yaml", cell().loc[[0]], "likelihood", "mmd")
+    assert shlex.split(train)[:4] == ["latentbench", "train", "my own.yaml", "likelihood/mmd"]
 
 
 def test_a_baseline_needs_no_training():
