@@ -380,8 +380,12 @@ BROKEN = {
     "raises": ("def forward(self, codes, posterior): raise KeyError('z')", "failed", "KeyError: 'z'"),
     "is NaN": ("def forward(self, codes, posterior): return codes.sum() * float('nan')", "diverged", "not finite"),
     "is infinite": ("def forward(self, codes, posterior): return codes.square().sum() / 0", "diverged", "not finite"),
-    "has a wrong shape": ("def forward(self, codes, posterior): return codes", "failed", "Error"),
-    "is no tensor": ("def forward(self, codes, posterior): return 'x'", "failed", "Error"),
+    "has a wrong shape": (
+        "def forward(self, codes, posterior): return codes",
+        "failed",
+        "forward returns a tensor (100, 8)",
+    ),
+    "is no tensor": ("def forward(self, codes, posterior): return 'x'", "failed", "forward returns str, expected one"),
     "never ends": ("def forward(self, codes, posterior):\n    while True: pass", "timeout", "longer than 1 s"),
     "never begins": ("def __init__(self, prior):\n    while True: pass", "timeout", "longer than 1 s"),
     "wants all memory": (
