@@ -129,7 +129,7 @@ def test_the_default_is_judged_on_the_seeds_of_the_trials(tmp_path):
 
 def test_a_cell_may_have_seeds_of_its_own(tmp_path):
     content = yaml.safe_load(TINY)
-    content["seeds"] = 3
+    del content["seeds"]  # which no cell would have
     content["methods"]["mmd"]["seeds"] = 2
     content["experiments"]["likelihood"] |= {
         "methods": {"ae": {"seeds": [7]}, "mmd": None},
