@@ -12,12 +12,18 @@ def trial_name(method: str, number: int) -> str:
     return f"{method}_trial{number}"
 
 
+def trial_seeds(config: Config) -> list[int]:
+    """The seeds of all trials."""
+    own = config.tuning.seeds
+    return list(range(own)) if isinstance(own, int) else own
+
+
 def judge(config: Config, found: Mistakes) -> None:
     """Mistakes in the trials of a config that has no others: what they measure, on which seeds, by which settings."""
     tuning = config.tuning
     if tuning is None:
         return
-    asked = list(range(tuning.seeds)) if isinstance(tuning.seeds, int) else tuning.seeds
+    asked = trial_seeds(config)
     needed = VALIDATION_METRICS[tuning.metric]
     if tuning.halving and config.batch_by != "run":
         found.add(("tuning", "halving"), "needs batch_by: run, for a seed decides what the next one trains")

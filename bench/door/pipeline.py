@@ -98,7 +98,7 @@ def tune(config: str, options: list[str]) -> int:
     jobs.prepare()
     if not jobs.config.tuning.halving:
         return snakemake(jobs, ["tune", *options])
-    for rung, seed in enumerate(halving.seeds(jobs.results)):
+    for rung, seed in enumerate(trials.trial_seeds(jobs.config)):
         runs = halving.on_rung(jobs.results, rung)
         wanted = {run.id for run in runs}
         batches = [name for name, own in jobs.batches.items() if wanted & {run.id for run in own}]

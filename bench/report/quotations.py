@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench import ROOT
 from bench.config.schema import Config
+from bench.config.trials import trial_seeds
 from bench.records import whole_files
 from bench.records.freshness import Results, read
 from bench.tables import answers, compare, halving, tuning
@@ -173,7 +174,7 @@ def halved(of: Known, *sets: str) -> str:
     same = []
     for found in map(known, sets):
         results = Results(found.config)
-        last, tried = len(halving.seeds(results)) - 1, tuning.trials(found.config)
+        last, tried = len(trial_seeds(found.config)) - 1, tuning.trials(found.config)
         for chosen, (method, name, i, *_) in zip(
             tuning.ledger(found.config, found.table)["chosen"], tried, strict=True
         ):

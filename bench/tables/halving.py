@@ -5,19 +5,13 @@ What is dropped has a record that says so, and is no run that a pipeline would s
 
 from bench.config.runs import Run
 from bench.config.schema import TUNING
-from bench.config.trials import trial_name
+from bench.config.trials import trial_name, trial_seeds
 from bench.records import whole_files
 from bench.records.collect import UNMEASURED
 from bench.records.freshness import Results, training_version
 from bench.tables.metric_names import metric as describe
 
 DROPPED = "dropped"
-
-
-def seeds(results: Results) -> list[int]:
-    """The seeds of the trials, each a rung."""
-    wanted = results.config.tuning.seeds
-    return list(range(wanted)) if isinstance(wanted, int) else wanted
 
 
 def kept(results: Results, method: str, rung: int) -> list[str]:
@@ -31,7 +25,7 @@ def kept(results: Results, method: str, rung: int) -> list[str]:
     for count in range(1, rung + 1):
         scores = {}
         for name in names:
-            found = [_score(results, runs[TUNING, name, seed]) for seed in seeds(results)[:count]]
+            found = [_score(results, runs[TUNING, name, seed]) for seed in trial_seeds(results.config)[:count]]
             if None not in found:
                 scores[name] = sign * sum(found) / count
         names = sorted(scores, key=scores.get)[: -(-len(names) // 2)]
@@ -45,7 +39,7 @@ def _score(results: Results, run: Run) -> float | None:
 
 def on_rung(results: Results, rung: int) -> list[Run]:
     """The runs of a rung: of its seed the defaults, and the trials that go on until then."""
-    tuning, seed = results.config.tuning, seeds(results)[rung]
+    tuning, seed = results.config.tuning, trial_seeds(results.config)[rung]
     wanted = {(TUNING, name) for method in tuning.trials for name in kept(results, method, rung)}
     wanted |= {(tuning.experiment, method) for method in tuning.trials}
     return [run for run in results.runs if run.seed == seed and (run.experiment, run.method) in wanted]
@@ -53,7 +47,8 @@ def on_rung(results: Results, rung: int) -> list[Run]:
 
 def drop(results: Results, rung: int) -> list[Run]:
     """Give the trials that do not go on after a rung their records; what was trained all the same keeps its own."""
-    later, after, found = seeds(results)[rung + 1 :], rung + 1, []
+    seeds, after, found = trial_seeds(results.config), rung + 1, []
+    later = seeds[after:]
     for method, trials in results.config.tuning.trials.items():
         going = kept(results, method, after)
         names = {trial_name(method, i) for i in range(1, len(trials) + 1)} - {*going}
@@ -62,7 +57,7 @@ def drop(results: Results, rung: int) -> list[Run]:
     for run in found:
         content = {
             "run": run.to_json(), "id": run.id, "version": training_version(run), "status": DROPPED,
-            "reason": f"by halving, after {after} of {len(seeds(results))} seeds", "epoch": 0, "hashes": {},
+            "reason": f"by halving, after {after} of {len(seeds)} seeds", "epoch": 0, "hashes": {},
             "facts": {}, "opening": None, "seconds": 0.0,
         }  # fmt: skip
         whole_files.write_json(results.path(run, "record.json"), content)

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 
 from bench.config.schema import TUNING, Config
-from bench.config.trials import changes, required, trial_name
+from bench.config.trials import changes, required, trial_name, trial_seeds
 from bench.records import collect, whole_files
 from bench.records.freshness import Results, read
 from bench.tables.formats import Entry, Table, anchor, number, spread, table
@@ -45,8 +45,7 @@ def ledger(config: Config, rows: pd.DataFrame) -> pd.DataFrame:
     """
     metric = config.tuning.metric
     better = -1 if describe(metric).higher_is_better is False else 1
-    wanted = config.tuning.seeds
-    wanted = list(range(wanted)) if isinstance(wanted, int) else wanted
+    wanted = trial_seeds(config)
     found = []
     for method, name, number_, said, settings in trials(config):
         experiment = TUNING if number_ else config.tuning.experiment
