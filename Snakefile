@@ -62,7 +62,7 @@ rule all:
 rule train:
     """Train the stale runs of a batch; the others are left as they are."""
     output:
-        f"{OUT}/jobs/{{batch}}.train-{{version}}.json",
+        touch(f"{OUT}/jobs/{{batch}}.train-{{version}}.json"),
     log:
         f"{OUT}/logs/{{batch}}.train-{{version}}.log",
     # Few long jobs: trainings first, or the last of them is waited for alone. Of many, numbers soon are worth more.
@@ -80,7 +80,7 @@ rule train:
         "train {wildcards.batch}"
     # exec: who ends the job ends the program, which then writes its checkpoint.
     shell:
-        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
+        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench train {params.config:q} {params.runs:q} --threads {threads} --log {log:q}"
 
 
 rule evaluate:
@@ -88,7 +88,7 @@ rule evaluate:
     input:
         lambda wildcards: ancient(JOBS.done[wildcards.batch, "train"]),
     output:
-        f"{OUT}/jobs/{{batch}}.evaluate-{{version}}.json",
+        touch(f"{OUT}/jobs/{{batch}}.evaluate-{{version}}.json"),
     log:
         f"{OUT}/logs/{{batch}}.evaluate-{{version}}.log",
     threads: 1
@@ -103,7 +103,7 @@ rule evaluate:
     message:
         "evaluate {wildcards.batch}"
     shell:
-        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --done {output:q} --log {log:q}"
+        "export LATENTBENCH_ATTEMPT={resources.attempt}; exec python -m bench evaluate {params.config:q} {params.runs:q} --threads {threads} --log {log:q}"
 
 
 rule controls:
@@ -140,15 +140,9 @@ rule collect:
 
 
 rule tune:
-    """The trials of the config's `tuning`, and the ledger that says which are chosen: `snakemake tune`."""
+    """The trials of the config's `tuning`; `latentbench tune` chooses among them, too."""
     input:
         [ancient(JOBS.done[batch, "evaluate"]) for batch in JOBS.tried],
-    log:
-        f"{OUT}/logs/tune.log",
-    params:
-        config=CONFIG,
-    shell:
-        "exec python -m bench tune {params.config:q} --judge --log {log:q}"
 
 
 rule report:

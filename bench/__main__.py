@@ -177,19 +177,15 @@ def check(config: str, strict: bool) -> int:
 
 
 @cli.of_config("tune quick", ignore_unknown_options=True)
-@click.option("--judge", is_flag=True, help="Run nothing: judge the trials that are there.")
-@LOG
 @click.argument("snakemake", nargs=-1, type=click.UNPROCESSED)
-def tune(config: str, judge: bool, log: Path | None, snakemake: tuple[str, ...]) -> int:
+def tune(config: str, snakemake: tuple[str, ...]) -> int:
     """Run the trials of a config's `tuning`, and choose on validation images."""
     from bench.door import pipeline
+    from bench.tables import tuning
 
-    if not judge and (code := pipeline.tune(config, list(snakemake))):
+    if code := pipeline.tune(config, list(snakemake)):
         return code
-    with logged(log):
-        from bench.tables import tuning
-
-        click.echo(tuning.judge(config))
+    click.echo(tuning.judge(config))
     return 0
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from bench.config.values import unknown
 
 # What pydantic names in a path beside the keys of a file: the alternatives of a union, and the key itself.
-_NO_KEY = re.compile(r"\[key\]|(function|literal|constrained|nullable|list|dict|tuple|lax)\b.*")
+_NO_KEY = re.compile(r"\[key\]|(function|lax)-.*|constrained-\w+|(literal|nullable|list|dict|tuple)\[.*")
 
 EXPECTED = {
     "bool_type": "expected true or false",

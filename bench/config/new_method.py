@@ -11,8 +11,8 @@ from bench.config.values import NO_NAMES
 TEMPLATE, NEXT = (Path(__file__).with_suffix(end).read_text(encoding="utf-8") for end in (".py.txt", ".next.txt"))
 
 
-def write(name: str, folder: Path) -> Path:
-    """The new file `folder`/`name`.py, from the template.
+def begin(name: str, folder: Path) -> str:
+    """Write the new file `folder`/`name`.py, from the template, and say what comes next.
 
     Raises:
         ConfigError: the name is not possible, or taken by a regularizer at hand or a file.
@@ -24,14 +24,7 @@ def write(name: str, folder: Path) -> Path:
         raise ConfigError(f"{name!r}: {said}")
     if name in taken:
         raise ConfigError(f"{name!r} is taken; there are {', '.join(sorted(taken))}")
-    words = name.split("_")
-    text = TEMPLATE.format(title=" ".join(words).capitalize(), cls="".join(word.capitalize() for word in words))
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def begin(name: str, folder: Path) -> str:
-    """Write it, and say what comes next."""
-    path = write(name, folder)
     title = name.replace("_", " ").capitalize()
+    text = TEMPLATE.format(title=title, cls=name.title().replace("_", ""))
+    path.write_text(text, encoding="utf-8")
     return NEXT.format(path=path.relative_to(folder.parent), name=name, title=title)

@@ -7,9 +7,6 @@ in an entry point, which is imported.
 import ast
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -21,7 +18,6 @@ from bench.config.signatures import FOLDER, Signature, inspected, read, tree
 PRIORS = FOLDER / "__init__.py"
 HEADS = ("continuous", "categorical")
 NARROWEST, FARTHEST = 1e-3, 1e3  # where single precision still tells codes apart
-_root: ContextVar[str | None] = ContextVar("data_root", default=None)
 
 
 @cache
@@ -39,24 +35,14 @@ def names(kind: str) -> list[str]:
     return sorted({*registry.names(kind), *(_classes() if kind == "priors" else ())})
 
 
-@contextmanager
-def data_in(root: str | None) -> Iterator[None]:
-    """Within: data is looked for in this folder, the `data_root` of a config."""
-    before = _root.set(root)
-    try:
-        yield
-    finally:
-        _root.reset(before)
-
-
 def facts(dataset: Spec) -> Any:
     """The `bench.data.declarations.Declaration` of a data set; None where only reading it would tell, or nothing."""
-    return _declared(json.dumps(dataset), _root.get(), os.getcwd())[0]
+    return _declared(json.dumps(dataset), os.environ.get("DATA_ROOT"), os.getcwd())[0]
 
 
 def refused(dataset: Spec) -> str | None:
     """Why a data set cannot be what a config says; None if it can, or if its files are not here."""
-    return _declared(json.dumps(dataset), _root.get(), os.getcwd())[1]
+    return _declared(json.dumps(dataset), os.environ.get("DATA_ROOT"), os.getcwd())[1]
 
 
 @lru_cache(maxsize=256)

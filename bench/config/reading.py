@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config import plugins, trials
+from bench.config import trials
 from bench.config.cells import Mistakes, cells, judge, misshapen, section, seeds, settings
 from bench.config.layers import ConfigError, Layers, layers, merged
 from bench.config.messages import said, short, where
@@ -57,13 +57,12 @@ def check(content: dict, layers: Layers, given: int = 1) -> Config:
             found.add(("experiments", experiment, "methods"), unknown(method, section(content, "methods")))
     _titles(content, found)
     only = config.only if config else None
-    with plugins.data_in(config and config.data_root):
-        if config:
-            config = _tuning(config, content, found)
-        judge(content, only, found)
-        found.raise_any()
-        trials.judge(config, found)
-        found.raise_any()
+    if config:
+        config = _tuning(config, content, found)
+    judge(content, only, found)
+    found.raise_any()
+    trials.judge(config, found)
+    found.raise_any()
     config = trials.with_trials(config)
     if only is None:
         return config

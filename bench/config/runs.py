@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from bench.config import reading
@@ -22,7 +22,6 @@ class Run:
     method: str
     seed: int
     settings: Settings
-    data_root: str | None = field(default=None, compare=False)
 
     @cached_property
     def cell(self) -> str:
@@ -50,7 +49,7 @@ def expand(config: Config) -> list[Run]:
         for method in content["methods"]:
             seeds = reading.seeds(config, experiment, method)
             settings = reading.settings(config, experiment, method)
-            runs += [Run(experiment, method, seed, settings, config.data_root) for seed in seeds]
+            runs += [Run(experiment, method, seed, settings) for seed in seeds]
     return runs
 
 

@@ -8,12 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, create_model, field_validator
 
-from bench import ROOT
 from bench.config import plugins, values
 from bench.config.registry import Spec, bound, name_of
 from bench.config.values import unknown
-
-__all__ = ["ROOT", "Config", "Experiment", "Latent", "Method", "Optimizer", "Settings", "Tuning", "unknown"]
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"  # of a config and its result set
 TUNING = "tuning"  # the experiment that the trials of a config make
@@ -188,7 +185,6 @@ class Config(Strict):
     name: Annotated[str, Field(pattern=NAME, max_length=40)]
     preset: values.Text = "modern"
     seeds: values.Seeds = 1
-    data_root: str | None = None
     batch_by: values.BatchBy = "method"
     only: Annotated[list[values.Name], values.Distinct] | None = None
     controls: bool = True

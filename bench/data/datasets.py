@@ -16,13 +16,12 @@ from torch import Tensor
 from bench.config.registry import Spec, name_of
 from bench.config.schema import Settings
 from bench.config.streams import stream
-from bench.data.declarations import SPLITS, as_declared, declaration, digest
-from bench.data.labelled_subsets import labelled_subset
+from bench.data.declarations import SPLITS, as_declared, declaration
 from bench.data.verified_files import DataError
 
 __all__ = [
     "DataError", "Dataset", "Images", "Split", "TestSplitSealed",
-    "batches", "digest", "labelled_batches", "labelled_subset", "load", "loader",
+    "batches", "labelled_batches", "load", "loader",
 ]  # fmt: skip
 
 
@@ -172,15 +171,15 @@ def load(
     )
 
 
-def loader(root: str | Path | None = None) -> Callable[[Settings], Dataset]:
-    """What loads the data set of a run's settings from `root`: each only once, and its DataError is raised anew."""
+def loader() -> Callable[[Settings], Dataset]:
+    """What loads the data set of a run's settings: each only once, and its DataError is raised anew."""
     loaded: dict[str, Dataset | DataError] = {}
 
     def load_once(settings: Settings) -> Dataset:
         key = repr((settings.dataset, settings.normalisation))
         if key not in loaded:
             try:
-                loaded[key] = load(settings.dataset, root, settings.normalisation)
+                loaded[key] = load(settings.dataset, normalisation=settings.normalisation)
             except DataError as error:
                 loaded[key] = error
         if isinstance(loaded[key], DataError):

@@ -16,7 +16,7 @@ from bench.config import registry
 from bench.config.registry import Spec
 from bench.data.verified_files import Absent, DataError, root_folder
 
-__all__ = ["SPLITS", "Absent", "Arrays", "DataError", "Declaration", "as_declared", "declaration", "digest"]
+__all__ = ["SPLITS", "Absent", "Arrays", "DataError", "Declaration", "as_declared", "declaration"]
 
 SPLITS = ("train", "validation", "test")
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]  # of each split: images (n, pixels), classes (n)
@@ -112,8 +112,3 @@ def as_declared(spec: Spec, declared: Declaration, arrays: Arrays) -> Arrays:
             found = f"classes from {y.min()} to {y.max()} of {split}"
             raise broken(spec, f"read gives {found}, expected {least} to {declared.classes - 1}")
     return arrays
-
-
-def digest(spec: Spec, root: str | Path | None = None) -> str:
-    """The version of a data set's content, without loading it: `Declaration.digest`."""
-    return declaration(spec, root).digest

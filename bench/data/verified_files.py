@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 AGAIN = "delete it; where it can be downloaded, the next run does that"
-WHERE = "the folder is named by the environment variable DATA_ROOT or the config key data_root"
+WHERE = "the environment variable DATA_ROOT names the folder"
 ALGORITHMS = {32: "md5", 64: "sha256"}  # by the digits of a checksum
 OFFLINE = False  # who only looks switches it on
 SECONDS = 30  # without a byte from a server

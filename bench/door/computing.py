@@ -1,4 +1,4 @@
-"""The verbs that compute: device and threads, the file that says that a job is done, processes that failed."""
+"""The verbs that compute: device and threads, processes that failed."""
 
 import os
 import sys
@@ -8,7 +8,6 @@ import click
 
 from bench.config.runs import select
 from bench.door.mistakes import STOPPED, logged
-from bench.records import whole_files
 from bench.records.freshness import Results, read
 
 
@@ -32,11 +31,11 @@ def computer(device: str, threads: int | None) -> str:
 
 
 def train(
-    config: str, runs: tuple[str, ...], device: str, threads: int | None, force: bool, done: Path | None,
-    log: Path | None, checkpoint_seconds: float,
+    config: str, runs: tuple[str, ...], device: str, threads: int | None, force: bool, log: Path | None,
+    checkpoint_seconds: float,
 ) -> int:  # fmt: skip
     """Train the stale runs; the exit status. After a failure the rest is trained by a process that starts afresh."""
-    statuses = None
+    tainted = False
     with logged(log):
         results = Results(read(config))
         chosen = select(results.runs, list(runs))
@@ -44,23 +43,21 @@ def train(
         from bench.train import train_runs
 
         try:
-            statuses = train_runs.train_all(results, chosen, device, force, checkpoint_seconds)
+            train_runs.train_all(results, chosen, device, force, checkpoint_seconds)
         except train_runs.Stopped:
             click.echo("stopped as asked; the run continues from its checkpoint when started again", err=True)
             return STOPPED
         except train_runs.Tainted:
-            pass
-        if done and statuses is not None:
-            whole_files.write_json(done, statuses)
-    if statuses is None:
+            tainted = True
+    if tainted:
         again = [argument for argument in sys.argv[1:] if argument != "--force"]
         os.execv(sys.executable, [sys.executable, "-m", "bench", *again])
     return 0
 
 
 def evaluate(
-    config: str, runs: tuple[str, ...], device: str, threads: int | None, force: bool, done: Path | None,
-    log: Path | None, controls: bool,
+    config: str, runs: tuple[str, ...], device: str, threads: int | None, force: bool, log: Path | None,
+    controls: bool,
 ) -> None:  # fmt: skip
     """Measure what is stale of the runs, or of the rows that need no model."""
     with logged(log):
@@ -77,8 +74,6 @@ def evaluate(
         from bench.evaluate import measure_runs
 
         try:
-            statuses = measure_runs.measure_all(results, chosen, device, force)
+            measure_runs.measure_all(results, chosen, device, force)
         except measure_runs.NotTrained as error:
             raise click.ClickException(str(error)) from None
-        if done:
-            whole_files.write_json(done, statuses)

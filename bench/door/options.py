@@ -51,6 +51,8 @@ class Config(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path of the file."""
+        if value.startswith("-"):
+            self.fail(f"the config comes first, then options such as {value}", param, ctx)
         places = [Path(value), *(f / f"{value}.yaml" for f in (FOLDER, SHARE / FOLDER))]
         for path in places[1:] if "/" not in value and "." not in value else places[:1]:
             with suppress(OSError):  # a name may be longer than a file's can be
@@ -97,7 +99,6 @@ def computing(command: Callable) -> Callable:
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option("--threads", type=THREADS, help="Threads of this process; torch's choice if not given."),
         click.option("--force", is_flag=True, help="Also what is up to date."),
-        click.option("--done", type=FILE, help="File to write when everything is done."),
         LOG,
         click.argument("runs", nargs=-1),
         click.argument("config", type=CONFIG),

@@ -22,6 +22,8 @@ from bench.records.snakemake_jobs import Jobs
 from bench.tables import halving
 
 SUMMARY = "summary.txt"  # what the last report said, beside the page
+LOG = "logs/snakemake.log"
+LOOKING = {"-n", "--dry-run", "--dryrun"}
 
 
 class Progress:
@@ -80,9 +82,12 @@ def run(config: str, options: list[str]) -> int:
     jobs.prepare()
     folder = jobs.results.folder
     done = (folder / "report/index.html").exists() and os.path.exists(jobs.done["results", "report"])
-    if not done and (code := snakemake(jobs, options)):
+    asked = (options and options[0] != "--cores") or len(options) > 2  # for more than what is to do
+    if (asked or not done) and (code := snakemake(jobs, options)):
         return code
-    if (folder / SUMMARY).exists():
+    if LOOKING & {*options}:
+        click.echo((folder / LOG).read_text(encoding="utf-8"), nl=False)
+    elif (folder / SUMMARY).exists():
         click.echo((folder / SUMMARY).read_text(encoding="utf-8"), nl=False)
     return 0
 
@@ -119,7 +124,7 @@ def snakemake(jobs: Jobs, arguments: list[str], runs: list[Run] | None = None) -
         click.echo(f"{folder}: a living Snakemake works on it, {holder}; wait for it, or stop it", err=True)
         return HELD
     progress = Progress(jobs.results, jobs.results.runs if runs is None else runs)
-    log = folder / "logs/snakemake.log"
+    log = folder / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "snakemake", "--nolock", "--nocolor", "--snakefile", str(SHARE / "Snakefile")]
     command += [*arguments, "--configfile", jobs.configfile]
@@ -148,7 +153,8 @@ def snakemake(jobs: Jobs, arguments: list[str], runs: list[Run] | None = None) -
 
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
-        before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        heeded = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+        before = {n: signal.signal(n, stop) for n in heeded}  # nohup has one ignored, a shell's & another
         try:
             while child.poll() is None:
                 time.sleep(0.3)

@@ -14,7 +14,7 @@ def measure(results: Results) -> dict:
     wanted, old = results.baseline_versions(), results.baselines()
     kept = {name for name in wanted if old["cells"].get(name) == wanted[name]}
     found = [row for row in old["rows"] if f"{row['experiment']} {row['seed']}" in kept]
-    load = datasets.loader(results.config.data_root)
+    load = datasets.loader()
     measured: dict[tuple, list[tuple[str, list[Measurement]]]] = {}  # what experiments have in common, once
     cells = {f"{run.experiment} {run.seed}": run for run in reversed(results.runs)}
     for name in [name for name in wanted if name not in kept]:

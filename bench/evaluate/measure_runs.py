@@ -158,7 +158,7 @@ def measure_all(results: Results, runs: list[Run], device: str = "cpu", force: b
             that has no record of the present code, or that the machine or its data are at fault for; what was
             measured before stays.
     """
-    load = datasets.loader(results.config.data_root)
+    load = datasets.loader()
     statuses, faults = {}, []
     for run in runs:
         with run_lock(results.path(run)):

@@ -36,7 +36,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
     found, missing = load(config, table, experiment, folder)
     if not found:
         return [LeftOut("images", f"{name}: no samples and grids, because the result set does not hold the images.")]
-    shape = declaration(found[0].settings.dataset, config.data_root).shape
+    shape = declaration(found[0].settings.dataset).shape
     items: list[Drawing | LeftOut] = []
     for kind, (heading, caption) in CAPTIONS.items():
         if having := [c for c in found if kind in c.arrays]:

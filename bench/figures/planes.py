@@ -37,7 +37,7 @@ def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path)
             "where it is the plane shown and has one. Above a panel: the share of codes beyond its frame. "
             + seeds(having),
             f"{name}, codes by class: {', '.join(c.name for c in having)}.",
-            partial(scatters, having, declaration(having[0].settings.dataset, config.data_root).classes),
+            partial(scatters, having, declaration(having[0].settings.dataset).classes),
         )
     ]  # fmt: skip
 

@@ -1,23 +1,18 @@
-"""Training steps of the real loop beside their matrix products and a bare loop.
+"""Training steps of the real loop beside their matrix products.
 
 latentbench perf training [--config config/mnist_wide.yaml] [--experiment likelihood] [--methods ae vae aae mmd]
                           [--batches 100 256] [--precisions float32 bfloat16] [--steps 5] [--rounds 10] [--threads 1]
                           [--json FILE]
 
 A step is one of `bench.train.loop` on random images. "products" is the share of its time that the same matrix
-products take alone: those that the step calls, recorded and run again. "bare" is the time of the bare loop in ours,
-above 1 where ours is faster: the same arithmetic written down plainly, of one code and linear layers. A method with a
-schedule, such as aae/joint, is the method in that schedule.
+products take alone: those that the step calls, recorded and run again. A method with a schedule, such as aae/joint, is
+the method in that schedule.
 """
 
 import contextlib
-from collections.abc import Iterator
-from itertools import pairwise, product
+from itertools import product
 
 import torch
-from torch import Tensor, nn
-from torch.distributions import Independent, Normal
-from torch.optim import Adam
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.config import reading
@@ -27,9 +22,7 @@ from bench.config.values import unknown
 from bench.data.datasets import Dataset, Split
 from bench.data.declarations import declaration
 from bench.perf.timing import at_least, now, options, repeated, report, turns
-from bench.train.autoencoder import prior_of
 from bench.train.loop import Stopped, Training
-from regularizers import Point, load
 
 METHODS = ["ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn", "sliced_wasserstein"]
 IMAGES = 50_000
@@ -66,85 +59,6 @@ class RealSteps:
             while True:
                 self.training.run_epoch(lambda _: stamps.append(now()), lambda: len(stamps) > steps)
         return (stamps[steps] - stamps[0]) / steps
-
-
-def layers(*widths: int) -> nn.Sequential:
-    """Linear layers with rectified units after each."""
-    return nn.Sequential(*(m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU())))
-
-
-class BareSteps:
-    """The same arithmetic as a researcher would write it down: plain modules and Adam, nothing checked or recorded.
-
-    For settings with one continuous latent; the penalty is the method's own.
-    """
-
-    def __init__(self, settings: Settings, dataset: Dataset):
-        s, (latent,) = settings, settings.latents.values()
-        self.settings, self.x = s, dataset.train.x[:]
-        hidden = [s.width] * s.depth
-        self.encoder = layers(dataset.pixels, *hidden)
-        self.mean, self.log_std = nn.Linear(s.width, latent.dim), nn.Linear(s.width, latent.dim)
-        self.decoder = nn.Sequential(layers(latent.dim, *hidden), nn.Linear(s.width, dataset.pixels), nn.Sigmoid())
-        self.regularizer = load(s.regularizer)(prior_of(latent), **s.hyperparameters)
-        parts = [self.encoder, self.mean, self.decoder, *([self.log_std] if s.encoder == "gaussian" else [])]
-        parameters = [p for part in parts for p in part.parameters()]
-        self.adam, self.second = Adam(parameters, fused=True), Adam(parameters, fused=True)
-        own = list(self.regularizer.parameters())
-        self.inner = Adam(own, fused=True) if own else None
-        self.batches: Iterator[Tensor] = iter(())
-
-    def autocast(self) -> torch.autocast:
-        """Of the wide layers, as in the real model."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16")
-
-    def encode(self, x: Tensor) -> tuple[Tensor, torch.distributions.Distribution]:
-        """Codes and their posterior."""
-        with self.autocast():
-            features = self.encoder(x)
-        features = features.float()
-        mean = self.mean(features)
-        if self.settings.encoder != "gaussian":
-            return mean, Point(mean)
-        posterior = Independent(Normal(mean, self.log_std(features).exp(), validate_args=False), 1)
-        return posterior.rsample(), posterior
-
-    def reconstruction(self, x: Tensor, codes: Tensor) -> Tensor:
-        """Half the squared error of an image."""
-        with self.autocast():
-            decoded = self.decoder(codes)
-        return 0.5 * (decoded.float() - x).square().sum(1).mean()
-
-    def penalty(self, codes: Tensor, posterior: torch.distributions.Distribution) -> Tensor:
-        """The regularizer's, after its own updates."""
-        for _ in range(self.regularizer.inner_steps):
-            self.inner.zero_grad()
-            self.regularizer.requires_grad_(True)
-            self.regularizer.inner_loss(codes.detach()).backward()
-            self.inner.step()
-        self.regularizer.requires_grad_(False)
-        return self.settings.weight * self.regularizer(codes, posterior)
-
-    def step(self) -> None:
-        """One batch."""
-        index = next(self.batches, None)
-        if index is None:
-            self.batches = iter(torch.randperm(len(self.x)).split(self.settings.batch_size))
-            index = next(self.batches)
-        x = self.x[index]
-        codes, posterior = self.encode(x)
-        loss = self.reconstruction(x, codes)
-        joint = self.settings.schedule == "joint"
-        if joint and "regularization" in self.settings.terms:
-            loss = loss + self.penalty(codes, posterior)
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
-        if not joint:
-            penalty = self.penalty(*self.encode(x))
-            self.second.zero_grad()
-            penalty.backward()
-            self.second.step()
 
 
 class Products(TorchDispatchMode):
@@ -186,14 +100,12 @@ def cell(settings: Settings, dataset: Dataset, steps: int, rounds: int) -> dict:
     real.turn(2)
     recorded = products(real)
     jobs = {"ours": real.turn, "products": repeated(recorded.run)}
-    if len(settings.latents) == 1 and settings.architecture == "mlp":
-        jobs["bare"] = repeated(BareSteps(settings, dataset).step)
     turns(jobs, 1, 1)
     times = turns(jobs, steps, rounds)
     ours = times["ours"]
     row = {"ms": 1e3 * ours, "images/s": settings.batch_size / ours, "products": times["products"] / ours}
     row["GFLOP/s"] = 1e-9 * recorded.flop / times["products"]
-    return row | ({"bare": times["bare"] / ours} if "bare" in times else {})
+    return row
 
 
 def run(arguments: list[str]) -> None:

@@ -29,7 +29,7 @@ def line(results: Results, run: Run) -> dict | None:
     current, lacking = results.trained(run), results.lacking(run)
     rows = [row | {"current": current and row["protocol"] not in lacking} for row in metrics["rows"]]
     timing = whole_files.read_json(results.path(run, TIMING))
-    if timing and timing["machine"] == record["machine"]:
+    if timing and timing["machine"] == record.get("machine"):
         metrics = metrics | {"seconds": timing["seconds"]}
     return {"id": run.id, "record": record, "metrics": metrics | {"rows": rows}, "current": current}
 

@@ -31,14 +31,6 @@ class UnknownModule(LookupError):
     """A module whose code cannot be found, so that nothing could tell whether it has changed."""
 
 
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and all statements within it, in any order; not their expressions, which are most of a file."""
-    yield node
-    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
-        for statement in getattr(node, field, ()):
-            yield from _statements(statement)
-
-
 @cache
 def _read(path: Path) -> tuple[str, frozenset[tuple[str, str]]]:
     """A hash of what a source file does, without comments, docstrings and layout, and what it imports: (from, name).
@@ -51,7 +43,7 @@ def _read(path: Path) -> tuple[str, frozenset[tuple[str, str]]]:
     except (SyntaxError, ValueError):
         return hashlib.sha256(text).hexdigest(), frozenset()  # a file that does not parse still has a version
     imported = set()
-    for node in _statements(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported.update((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -128,9 +120,12 @@ def closure(module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @cache
 def pins() -> dict[str, str]:
-    """Distribution → version, of the lock."""
+    """Distribution → version, of the lock; all versions where it has one for each of several Pythons."""
     text = (SHARE / "requirements.lock").read_text() if (SHARE / "requirements.lock").exists() else ""
-    return {m[1].lower(): m[2] for m in re.finditer(r"^([\w.-]+)==(\S+)", text, re.MULTILINE)}
+    found: dict[str, set[str]] = {}
+    for name, pin in re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE):
+        found.setdefault(name.lower(), set()).add(pin)
+    return {name: " ".join(sorted(versions)) for name, versions in found.items()}
 
 
 def pinned(package: str) -> str:

@@ -37,6 +37,10 @@ class _Metrics(TypedDict):
     failed: dict[str, dict[str, Any]]
 
 
+class _Measured(_Metrics):
+    rows: list[dict[str, Any]]
+
+
 class _Line(TypedDict):
     id: str
     current: bool
@@ -45,7 +49,7 @@ class _Line(TypedDict):
     baseline: NotRequired[_Baseline]
 
 
-LINE, RECORD = TypeAdapter(_Line), TypeAdapter(_Record)
+LINE, RECORD, MEASURED = TypeAdapter(_Line), TypeAdapter(_Record), TypeAdapter(_Measured)
 
 
 def fits(content: Any, form: TypeAdapter) -> bool:

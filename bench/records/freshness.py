@@ -17,7 +17,7 @@ from bench.config.reading import ConfigError
 from bench.config.registry import installed, module, name_of
 from bench.config.runs import EVALUATION_SETTINGS, Run, expand
 from bench.config.schema import Config, Optimizer
-from bench.data.declarations import DataError, digest
+from bench.data.declarations import DataError, declaration
 from bench.records import forms, result_set, whole_files
 from bench.records.fingerprint import fingerprint
 from bench.records.protocol_versions import protocol_versions
@@ -54,7 +54,7 @@ def training_version(run: Run) -> str:
 
 def _data(run: Run) -> str:
     try:
-        return digest(run.settings.dataset, run.data_root)[:8]
+        return declaration(run.settings.dataset).digest[:8]
     except DataError:
         return "absent"
 
@@ -117,7 +117,7 @@ class Results:
         """The measurements of a run, likewise."""
         path = self.path(run, "metrics.json")
         found = whole_files.read_json(path) if path.exists() else self.packed.get(run.id, {}).get("metrics")
-        return found if isinstance(found, dict) and {"model", "versions", "rows", "status"} <= found.keys() else None
+        return found if forms.fits(found, forms.MEASURED) else None
 
     def baselines(self) -> dict:
         """What was measured without training: the version of each experiment and seed, and the rows."""

@@ -10,15 +10,12 @@ from pathlib import Path
 
 from bench.config.runs import Run
 from bench.records import collect, result_set, whole_files
-from bench.records.freshness import PICTURES, Results
+from bench.records.freshness import ARCHITECTURE, PICTURES, Results
 from bench.records.result_set import Damaged
 
 REMEDY = "`latentbench collect` writes it from the runs, `git checkout` brings back what was committed"
 # What the weights, batches and labels that a training starts from depend on, besides the seed.
-BEGINNING = {
-    "dataset", "normalisation", "labels", "architecture", "latents", "decoder", "merge", "encoder", "noise_dim",
-    "width", "depth", "batch_norm", "init", "batch_size",
-}  # fmt: skip
+BEGINNING = {"dataset", "normalisation", "labels", "batch_size", *ARCHITECTURE} - {"precision"}
 
 
 def problems(results: Results) -> Iterator[str]:

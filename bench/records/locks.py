@@ -29,7 +29,7 @@ def run_lock(folder: str | Path) -> Iterator[None]:
             file.seek(0)
             raise LockHeld(f"{folder}: held by {file.read().strip() or 'another process'}") from None
         except OSError as error:
-            raise RuntimeError(f"{folder}: this file system has no locks ({error}); use a local folder") from None
+            raise OSError(f"{folder}: this file system has no locks ({error}); use a local folder") from None
         file.truncate(0)
         job = os.environ.get("SLURM_JOB_ID", "-")
         file.write(f"pid {os.getpid()} on {socket.gethostname()}, slurm job {job}, since {time.ctime()}\n")

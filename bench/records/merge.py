@@ -26,6 +26,7 @@ def _differences(a: dict, b: dict, where: str) -> list[str]:
         first, second = rows[0][name], rows[1][name]
         if first != second:
             found.append(f"{a['id']}: {name[0]} is {first['value']!r} and {second['value']!r} ({where})")
+    a, b = (line | {"metrics": line["metrics"] | {"seconds": None}} for line in (a, b))
     if not found and a["metrics"] != b["metrics"]:
         found.append(f"{a['id']}: measured by other protocols ({where})")
     return found

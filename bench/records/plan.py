@@ -7,6 +7,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -38,7 +39,9 @@ class Plan:
         """The seconds of training and measuring of each finished run of this kind of processor, by cell."""
         found: dict[str, list[tuple[float, float]]] = {}
         for folder in self.folders:
-            lines = {line["id"]: line for line in result_set.runs(folder) if "record" in line}
+            lines = {}
+            with suppress(result_set.Damaged):  # another config's, of whose runs in folders there may be times
+                lines = {line["id"]: line for line in result_set.runs(folder) if "record" in line}
             for path in folder.glob("runs/*/*/*/record.json"):
                 record, timing = whole_files.read_json(path), whole_files.read_json(path.with_name(TIMING))
                 if forms.fits(record, forms.RECORD):

@@ -16,6 +16,7 @@ from functools import cache
 from bench import ROOT
 from bench.records import whole_files
 from bench.records.fingerprint import fingerprint
+from bench.records.result_set import Damaged
 
 FILE = ROOT / "bench/evaluate/versions.json"
 MODULE = "bench.evaluate.frozen_problem"
@@ -45,17 +46,17 @@ def protocol_versions() -> dict[str, str]:
     """The version of each protocol, by its name; solves the frozen problem if the code has changed since it was.
 
     Raises:
-        RuntimeError: the known versions cannot be read, or the frozen problem cannot be solved, with the reason.
+        Damaged: the known versions cannot be read, or the frozen problem cannot be solved, with the reason.
     """
     content = whole_files.read_json(FILE)
     if content is None:  # new versions of all would make every measurement stale
-        raise RuntimeError(f"{FILE}: not whole; restore it from the repository (git checkout)")
+        raise Damaged(f"{FILE}: not whole; restore it from the repository (git checkout)")
     code = fingerprint(MODULE)
     if content["code"] != code:
         done = subprocess.run([sys.executable, "-m", MODULE], cwd=ROOT, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-            raise RuntimeError(f"the frozen problem of the measurements cannot be solved: {reason}")
+            raise Damaged(f"the frozen problem of the measurements cannot be solved: {reason}")
         found = json.loads(done.stdout.splitlines()[-1])
         content = {"code": code, "protocols": updated(content["protocols"], found)}
         with contextlib.suppress(OSError):  # a read-only checkout: known to this process alone

@@ -58,9 +58,11 @@ class Jobs:
         self._held = contextlib.ExitStack()
 
     def _versions(self, runs: list[Run], stage: str) -> list[str]:
-        if stage == "train":
-            return [f"{run.id} {training_version(run)}" for run in runs]
-        return [f"{run.id} {training_version(run)} {sorted(measurement_versions(run).items())}" for run in runs]
+        measured = stage != "train"
+        return [
+            f"{run.id} {training_version(run)} {sorted(measurement_versions(run).items()) if measured else ''}"
+            for run in runs
+        ]
 
     @cached_property
     def done(self) -> dict[tuple[str, str], str]:
@@ -89,11 +91,12 @@ class Jobs:
             with contextlib.suppress(OSError):  # in a read-only folder a plan can still be made
                 # In the order of the config, which is that of the rows of every table.
                 whole_files.write(self.file, json.dumps(self.content, indent=1, ensure_ascii=False) + "\n")
-        self.forget()
+        if not self.holder():  # who lives knows better what has just been done
+            self.forget()
 
     def hold(self) -> None:
         """Say, as long as this process lives, that it works on the results; disjoint targets may have several such."""
-        with contextlib.suppress(locks.LockHeld, OSError, RuntimeError):
+        with contextlib.suppress(locks.LockHeld, OSError):
             self._held.enter_context(locks.run_lock(self.results.folder))
 
     def holder(self) -> str | None:
@@ -133,6 +136,5 @@ class Jobs:
 
     def selection(self, batch: str) -> list[str]:
         """What `bench.train.train_runs` and `bench.evaluate.measure_runs` are to be told to do this batch alone."""
-        if isinstance(self.config.batch_by, int):
-            return list(dict.fromkeys(run.cell for run in self.batches[batch]))
-        return [] if batch == "all" else [batch.replace(".", "/")]
+        single = self.config.batch_by == "run"
+        return list(dict.fromkeys(run.id if single else run.cell for run in self.batches[batch]))

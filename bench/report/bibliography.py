@@ -86,7 +86,7 @@ def keys(config: Config) -> dict[str, list[str]]:
             if s is None:
                 continue
             with suppress(declarations.DataError):  # own data, which are not here
-                if cited := declarations.declaration(s.dataset, config.data_root).cite:
+                if cited := declarations.declaration(s.dataset).cite:
                     found.setdefault(f"Data set {said(s.dataset)}", list(cited))
             own = plugins.signature("regularizers", s.regularizer)
             if own and (cited := own.attributes.get("cites")):

@@ -8,7 +8,7 @@ from bench.config.schema import TUNING
 from bench.config.trials import trial_name, trial_seeds
 from bench.records import whole_files
 from bench.records.collect import UNMEASURED
-from bench.records.freshness import Results, training_version
+from bench.records.freshness import TIMING, Results, training_version
 from bench.tables.metric_names import metric as describe
 
 DROPPED = "dropped"
@@ -60,6 +60,8 @@ def drop(results: Results, rung: int) -> list[Run]:
             "reason": f"by halving, after {after} of {len(seeds)} seeds", "epoch": 0, "hashes": {},
             "facts": {}, "opening": None, "seconds": 0.0,
         }  # fmt: skip
+        for name in ("model.safetensors", TIMING):  # of older code
+            results.path(run, name).unlink(missing_ok=True)
         whole_files.write_json(results.path(run, "record.json"), content)
         metrics = UNMEASURED | {"status": DROPPED, "reason": content["reason"]}
         whole_files.write_json(results.path(run, "metrics.json"), metrics)

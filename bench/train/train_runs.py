@@ -201,7 +201,7 @@ def train_all(
         Tainted: a run failed; the others want a fresh process, without `force`.
         LockHeld: another process works on a run. OSError, DataError: at the end, a line for each run.
     """
-    load = datasets.loader(results.config.data_root)
+    load = datasets.loader()
 
     def begun(run: Run) -> bool:
         return results.path(run, "checkpoints/attempts.json").exists()

@@ -41,7 +41,7 @@ def replay(run: Run) -> dict:
     Raises:
         Unsupported, Diverged: as the training would.
     """
-    seen = _loader(run.data_root)(run.settings)
+    seen = _loader()(run.settings)
     training = Training(run, datasets.Dataset(**vars(seen)))
     try:
         training.run_epoch(lambda count: None, lambda: bool(training.opening["after"]))

@@ -151,7 +151,6 @@ OTHERS = {
     "name": ({}, {"name": "d"}),
     "preset": ({}, {"preset": "smoke"}),
     "seeds": ({}, {"seeds": 2}),
-    "data_root": ({}, {"data_root": "/data"}),
     "batch_by": ({}, {"batch_by": "run"}),
     "only": ({}, {"only": ["density"]}),
     "controls": ({}, {"controls": True}),
@@ -211,7 +210,7 @@ def done(folder, said):
         frame = ledger(config, rows)
         chosen_by = [config.tuning.metric, frame.to_csv(), tuned_table(config, frame).caption]
     shown = answers.caveat(config, rows, [], []), chosen_by
-    runs = [(run.id, run.data_root, run.settings.evaluations) for run in results.runs]
+    runs = [(run.id, run.settings.evaluations) for run in results.runs]
     return (
         results.folder,
         runs,

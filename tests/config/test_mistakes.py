@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from bench.__main__ import main
+from bench.config import messages
 from bench.config.reading import ConfigError, load
 from bench.config.schema import Config
 from bench.config.values import NO_NAMES
@@ -28,8 +29,8 @@ MISTAKES = {
     # --- keys and values
     "defaults: {widht: 3}": [f"defaults.widht: unknown 'widht'; did you mean 'width'? {SETTINGS}"],
     "default: {width: 3}": ["default: unknown 'default'; did you mean 'defaults'? Valid: batch_by, contro"],
-    "defaults: {data_root: /data, seeds: 3}": [
-        "defaults.data_root: 'data_root' belongs to the top of the file",
+    "defaults: {preset: quick, seeds: 3}": [
+        "defaults.preset: 'preset' belongs to the top of the file",
         "defaults.seeds: unknown 'seeds'",
     ],
     "seeds: 2\nexperiments: {density: {seeds: 3}, classes: {seeds: 1}, clusters: {seeds: 1}, informed: {seeds: 1}}": [
@@ -486,3 +487,8 @@ def test_the_programs_print_the_lines_and_exit_with_2(tmp_path, capsys):
     extended(tmp_path, "defaults: {epochs: 0}")
     assert main(["train", str(tmp_path / "c.yaml")]) == 2
     assert capsys.readouterr().err == f"{tmp_path}/c.yaml: defaults.epochs: expected at least 1 (found 0)\n"
+
+
+def test_a_key_that_is_a_word_of_pydantics_keeps_its_place():
+    assert messages.where(("experiments", "list", "epochs")) == "experiments.list.epochs"
+    assert messages.where(("seeds", "list[constrained-int]", 0)) == "seeds.0"

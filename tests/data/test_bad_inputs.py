@@ -191,9 +191,14 @@ CASES = [("arrays", "own.npz", *case) for case in ARRAYS.values()] + [
 IDS = [*(f"arrays {name}" for name in ARRAYS), *(f"folder {name}" for name in FOLDERS)]
 
 
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
+
+
 def config(folder, spec):
     """A config of one small method on these data."""
-    text = f"extends: base.yaml\nname: own\nonly: [density]\ndata_root: {folder}\n"
+    text = "extends: base.yaml\nname: own\nonly: [density]\n"
     text += f"defaults: {{dataset: {spec}, batch_size: 10, epochs: 1}}\n"
     text += "experiments: {density: {methods: [ae], evaluations: [reconstruction]}}\n"
     (folder / "base.yaml").write_text(BASE)

@@ -102,15 +102,15 @@ def test_the_digest_is_of_the_content(name, spec, root, tmp_path):
     assert re.fullmatch("[0-9a-f]{64}", dataset.digest)
     assert dataset.digest == load(spec, tmp_path / "elsewhere", pins=pins).digest
     if small_data.kind(name) == "free":
-        assert datasets.digest(spec, root) == dataset.digest
+        assert declaration(spec, root).digest == dataset.digest
         for path in files(root):
             content = bytearray(path.read_bytes())
             content[len(content) // 2] ^= 1
             path.write_bytes(content)
         with contextlib.suppress(DataError):  # it may be none any more
-            assert datasets.digest(spec, root) != dataset.digest
+            assert declaration(spec, root).digest != dataset.digest
     else:
-        assert datasets.digest(spec, "/no/such/root") == datasets.digest(spec, root)  # that of the true files
+        assert declaration(spec, "/no/such/root").digest == declaration(spec, root).digest  # that of the true files
         other = dict.fromkeys(pins or declaration(spec, root).checksums, "0" * 64)
         assert declaration_digest(spec, other) != dataset.digest
 

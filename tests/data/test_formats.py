@@ -10,7 +10,9 @@ import torch
 from scipy.io import savemat
 
 from bench.data import datasets, idx
-from bench.data.datasets import DataError, labelled_subset, load
+from bench.data.datasets import DataError, load
+from bench.data.declarations import declaration
+from bench.data.labelled_subsets import labelled_subset
 from bench.data.verified_files import root_folder
 from tests.support import small_data
 
@@ -151,7 +153,7 @@ def test_the_digits_splits_are_fixed():
     assert found == {"train": "95f0f553be90ad6f", "validation": "962d111e5e846cef", "test": "4f9bf1b80481efdf"}
     assert (
         dataset.digest
-        == datasets.digest("digits")
+        == declaration("digits").digest
         == "925ae91d5706d51ba5e2e98cd4817c2eaeb5e52a8c8b4d83de6c875929dcfe9a"
     )
 
@@ -249,13 +251,13 @@ def test_tfd_follows_its_official_folds(tfd, fold):
     subset = labelled_subset(dataset.train.y, 7, 0, 7)
     assert dataset.train.y[subset].sort().values.tolist() == list(range(7))
     assert len(labelled_subset(dataset.train.y, "all", 0, 7)) == 26
-    assert dataset.digest == datasets.digest("tfd", root)
+    assert dataset.digest == declaration("tfd", root).digest
 
 
 def test_a_wrong_tfd_file_is_named(tfd):
     root, arrays = tfd
     path = root / "TFD/TFD_48x48.mat"
-    before = datasets.digest("tfd", root)
+    before = declaration("tfd", root).digest
     wrongs = [
         arrays | {"images": arrays["images"][:, :24]},
         arrays | {"images": arrays["images"] / 255},
@@ -268,7 +270,7 @@ def test_a_wrong_tfd_file_is_named(tfd):
         savemat(path, content)
         with pytest.raises(DataError, match=names_file(path.name)):
             load("tfd", root)
-        assert datasets.digest("tfd", root) != before
+        assert declaration("tfd", root).digest != before
     path.write_bytes(b"<html>")
     with pytest.raises(DataError, match=r"expected a MATLAB file .*ask the owners"):
         load("tfd", root)

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.datasets import DataError, labelled_subset, load
+from bench.data.datasets import DataError, load
+from bench.data.labelled_subsets import labelled_subset
 from tests.data.test_formats import REAL
 
 # Of the first ten draws, written down once: whoever draws others changes every semi-supervised number.

@@ -52,7 +52,6 @@ def svhn(tmp_path_factory):
         "extends": str(CONFIG),
         "name": "svhn",
         "seeds": 1,
-        "data_root": str(folder / "data"),
         "defaults": {"width": 32, "epochs": 2},
         "methods": {"aae": {"hyperparameters": {"width": 32}}},
     }
@@ -60,6 +59,7 @@ def svhn(tmp_path_factory):
     (folder / "data").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setenv("DATA_ROOT", str(folder / "data"))
         for file, pin in write_files(folder / "data/SVHN").items():
             patch.setitem(MD5, file, pin)
         yield folder

@@ -115,6 +115,11 @@ def test_a_folder_that_cannot_be_written_and_a_full_disk_are_named(tmp_path, mon
     assert found("disk")[0] == "WRONG"
 
 
+def test_a_system_that_does_not_tell_its_memory_is_not_sick(monkeypatch):
+    monkeypatch.setattr(doctor, "Path", lambda _: doctor.SHARE / "nowhere")
+    assert found("memory")[0] == "note"
+
+
 def test_a_check_that_fails_itself_is_a_line_like_the_others():
     def fails():
         raise ValueError("odd\nmachine")

@@ -100,7 +100,8 @@ def test_the_help_comes_within_three_tenths_of_a_second():
         ("perf mdm", "did you mean 'mmd'?"),
         ("new class", "is no word of Python"),
         ("train quick --log config", "File 'config' is a directory"),
-        ("evaluate quick --done config", "File 'config' is a directory"),
+        ("evaluate quick --log config", "File 'config' is a directory"),
+        ("run --cores 2", "the config comes first, then options such as --cores"),
         ("tune fashion", "config/fashion.yaml: no trials to judge; add"),
     ],
 )

@@ -6,6 +6,7 @@ from sklearn.datasets import load_digits
 
 from bench.config.schema import Settings
 from bench.data import datasets
+from bench.data.labelled_subsets import labelled_subset
 from bench.evaluate import baselines, parzen
 from bench.train.autoencoder import Autoencoder
 
@@ -137,7 +138,7 @@ SETTINGS = Settings(
 
 def test_the_controls_of_classes_have_the_labels_of_the_seed():
     found, data = rows_of(baselines.classification_rows, SETTINGS, 3), datasets.load("digits")
-    chosen = datasets.labelled_subset(data.train.y, 100, 3, 10)
+    chosen = labelled_subset(data.train.y, 100, 3, 10)
     encoder = Autoencoder(SETTINGS, data.shape, 10).initialise(3).eval()
     known, test = (data.train.x[chosen], data.train.y[chosen]), data.test
 

@@ -11,6 +11,7 @@ from bench.evaluate.decoded_grids import as_bytes
 from bench.evaluate.protocols import EVALUATIONS
 from bench.records import protocol_versions, whole_files
 from bench.records.freshness import PICTURES
+from bench.records.result_set import Damaged
 
 
 @pytest.fixture
@@ -58,5 +59,5 @@ def test_known_versions_that_cannot_be_read_are_not_taken_for_none(tmp_path, mon
     path = tmp_path / "versions.json"
     path.write_text("<<<<<<< HEAD\n" + protocol_versions.FILE.read_text())
     monkeypatch.setattr(protocol_versions, "FILE", path)
-    with pytest.raises(RuntimeError, match=r"versions\.json: not whole; restore it"):
+    with pytest.raises(Damaged, match=r"versions\.json: not whole; restore it"):
         protocol_versions.protocol_versions.__wrapped__()

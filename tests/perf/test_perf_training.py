@@ -1,4 +1,4 @@
-"""The measurement of training steps: what it counts as products, and that both loops do the same work."""
+"""The measurement of training steps: what it counts as products."""
 
 import json
 
@@ -9,16 +9,12 @@ from bench.__main__ import main
 from bench.config import reading
 from bench.perf import subcommands, training
 from bench.perf.timing import turns
-from bench.perf.training import BareSteps, Products, RealSteps, images, products
+from bench.perf.training import Products, RealSteps, images, products
 
 
 def cell(method, **changes):
     settings = reading.settings(reading.load("config/full.yaml"), "likelihood", method)
     return settings.model_copy(update={"width": 32, "epochs": 2, "batch_size": 50} | changes)
-
-
-def shapes(recorded):
-    return sorted((str(product), [tuple(a.shape) for a in operands]) for product, operands, *_ in recorded.calls)
 
 
 def test_the_products_of_an_autoencoders_step():
@@ -29,17 +25,6 @@ def test_the_products_of_an_autoencoders_step():
     assert recorded.flop == 2 * 50 * (3 * forward - 64 * 32)
     assert len(recorded.calls) == 6 + 11
     assert real.training.batch == 1
-
-
-@pytest.mark.parametrize("method", ["ae", "vae", "aae", "aae/joint", "mmd", "mmd_joint", "wae_mmd", "sinkhorn"])
-@pytest.mark.filterwarnings("ignore:.*KeOps.*")
-def test_the_bare_loop_does_the_same_products(method):
-    name, _, schedule = method.partition("/")
-    data, settings = images("digits", 500), cell(name, **({"schedule": schedule} if schedule else {}))
-    bare, recorded = BareSteps(settings, data), Products()
-    with recorded:
-        bare.step()
-    assert shapes(recorded) == shapes(products(RealSteps(settings, data)))
 
 
 def test_a_product_run_again_is_the_same_product():
@@ -92,4 +77,3 @@ def test_the_program(tmp_path, capsys, monkeypatch):
     for row in rows:
         assert 0 < row["products"] < 1
         assert row["images/s"] == pytest.approx(100_000 / row["ms"])
-        assert row["bare"] > 0

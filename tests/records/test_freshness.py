@@ -2,15 +2,17 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
 from bench.config import reading
 from bench.config.runs import Run, batches, expand, select
-from bench.records import fingerprint, plan, whole_files
+from bench.records import fingerprint, locks, plan, result_set, whole_files
 from bench.records.collect import collect
 from bench.records.freshness import Results, measurement_versions, read, training_version
+from bench.records.result_set import Damaged
 from bench.records.snakemake_jobs import SHOWN, Jobs
 from tests.support.checkout import ROOT, TINY, Checkout
 
@@ -69,6 +71,48 @@ def test_a_number_of_batches_are_of_about_equal_size():
         assert max(sizes) - min(sizes) <= 6
 
 
+@pytest.mark.parametrize("batch_by", ["all", "experiment", "method", "run", 2])
+def test_a_job_is_told_to_do_its_own_runs_whatever_an_experiment_is_called(tmp_path, batch_by):
+    content = yaml.safe_load(TINY)
+    content |= {"batch_by": batch_by, "experiments": {"all": content["experiments"]["likelihood"]}}
+    content["experiments"]["more"] = content["experiments"]["all"] | {"title": "More"}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(content))
+    jobs = Jobs([str(tmp_path / "c.yaml")], root=tmp_path)
+    for name, own in jobs.batches.items():
+        assert select(jobs.results.runs, jobs.selection(name)) == own
+
+
+def test_what_another_process_has_done_is_left_to_it(tmp_path):
+    (tmp_path / "c.yaml").write_text(TINY)
+    ours, theirs = (Jobs([str(tmp_path / "c.yaml")], root=tmp_path) for _ in range(2))
+    ours.prepare()
+    done = Path(ours.done["results", "collect"])
+    done.write_text("")
+    with locks.run_lock(ours.results.folder):
+        theirs.prepare()
+        assert done.exists()
+    theirs.prepare()
+    assert not done.exists()
+
+
+def test_measurements_that_lack_a_key_are_none(tmp_path):
+    (tmp_path / "c.yaml").write_text(TINY)
+    results = Results(read(tmp_path / "c.yaml"), tmp_path)
+    written(results, results.runs[0])
+    path = results.path(results.runs[0], "metrics.json")
+    whole_files.write_json(path, {k: v for k, v in whole_files.read_json(path).items() if k != "failed"})
+    assert results.stale(results.runs[0]) == "evaluate"
+
+
+def test_another_configs_broken_set_costs_no_plan(tmp_path):
+    (tmp_path / "c.yaml").write_text(TINY)
+    results = Results(read(tmp_path / "c.yaml"), tmp_path)
+    whole_files.write(tmp_path / "other/metrics.csv", "half\n")
+    with pytest.raises(Damaged):
+        result_set.runs(tmp_path / "other")
+    assert plan.Plan(results, [results.folder, tmp_path / "other"]).rows()[0]["to train"]
+
+
 def test_patterns_choose_runs_and_a_wrong_one_is_named(config):
     runs = expand(config)
     assert len(select(runs, ["likelihood"])) == 4
@@ -91,7 +135,7 @@ for run in jobs.results.runs:
     model = {"model": whole_files.sha256(b"a model")}
     record = {"id": run.id, "version": training_version(run), "status": "ok", "run": run.to_json(), "hashes": model}
     whole_files.write_json(jobs.results.path(run, "record.json"), record | {"seconds": 1.0})
-    metrics = {"status": "ok", "versions": measurement_versions(run), "failed": {}, "rows": []}
+    metrics = {"status": "ok", "reason": None, "versions": measurement_versions(run), "failed": {}, "rows": []}
     whole_files.write_json(jobs.results.path(run, "metrics.json"), model | metrics)
 """
 
@@ -154,6 +198,7 @@ EDITS = {
         ALL,
     ),
     "the version of torch": ("requirements.lock", lambda s: s.replace(b"torch==2.14.0", b"torch==2.15.0"), ALL, set()),
+    "numpy for one Python": ("requirements.lock", lambda s: s.replace(b"numpy==", b"numpy==9", 1), ALL, set()),
     "the version of a tool": ("requirements.lock", lambda s: s.replace(b"ruff==", b"ruff==9"), set(), set()),
     "the data's pinned checksum": ("bench/data/digits.py", lambda s: s.replace(b"68aea062", b"78aea062"), ALL, set()),
 }
@@ -172,12 +217,13 @@ def test_a_touched_file_makes_nothing_stale(finished):
     assert not finished.stale()["train"]
 
 
-def test_a_data_file_without_a_pinned_checksum_is_watched_itself(tmp_path):
+def test_a_data_file_without_a_pinned_checksum_is_watched_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
     (tmp_path / "TFD_48x48.mat").write_bytes(b"one")
     settings = expand(reading.load(ROOT / "config/smoke.yaml"))[0].settings.model_copy(update={"dataset": "tfd"})
 
     def version():
-        return training_version(Run("likelihood", "ae", 0, settings, str(tmp_path)))
+        return training_version(Run("likelihood", "ae", 0, settings))
 
     first = version()
     assert version() == first
@@ -208,7 +254,8 @@ def written(results, run, model=b"weights", status="ok", **versions):
     hashes = {"model": whole_files.sha256(model)}
     record = {"version": training_version(run), "status": status, "run": run.to_json(), "id": run.id, "hashes": hashes}
     whole_files.write_json(results.path(run, "record.json"), record | {"reason": None, "seconds": 1.0})
-    metrics = {"status": status, "versions": measurement_versions(run) | versions, "failed": {}, "rows": []}
+    metrics = {"status": status, "reason": None, "versions": measurement_versions(run) | versions}
+    metrics |= {"failed": {}, "rows": []}
     whole_files.write_json(results.path(run, "metrics.json"), hashes | metrics)
 
 

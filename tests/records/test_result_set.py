@@ -190,6 +190,16 @@ def test_the_merge_of_two_halves_is_the_whole_byte_for_byte(made, tmp_path):
         assert str(sources[0]) in said
 
 
+def test_the_time_that_a_measurement_took_is_no_contradiction(made, tmp_path):
+    half = part(made, tmp_path, lambda run: run.seed == 0)
+    path = half / "runs.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["metrics"]["seconds"] = {"reconstruction": 999.5}
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert ", 0 of them new" in merge([made[1], half], tmp_path / "whole")
+
+
 def changed(line, **changes):
     return line | {"record": line["record"] | changes}
 

@@ -111,7 +111,8 @@ def test_without_the_package_its_regularizer_is_unknown():
 
 
 def test_scaffold_writes_a_regularizer_that_works(tmp_path):
-    path = new_method.write("my_distance", tmp_path)
+    new_method.begin("my_distance", tmp_path)
+    path = tmp_path / "my_distance.py"
     assert 25 <= len(path.read_text().splitlines()) <= 40
     scope = {"__name__": "fresh"}
     exec(compile(path.read_text(), path, "exec"), scope)
@@ -124,7 +125,8 @@ def test_scaffold_writes_a_regularizer_that_works(tmp_path):
 
 
 def test_scaffold_is_clean_code(tmp_path):
-    path = new_method.write("my_distance", tmp_path)
+    new_method.begin("my_distance", tmp_path)
+    path = tmp_path / "my_distance.py"
     ruff = [sys.executable, "-m", "ruff"]
     config = ["--no-cache", "--config", str(ROOT / "pyproject.toml")]
     subprocess.run([*ruff, "check", *config, path], check=True)
@@ -147,15 +149,16 @@ def test_scaffold_is_clean_code(tmp_path):
 )
 def test_scaffold_refuses_a_name(name, reason, tmp_path):
     with pytest.raises(ValueError, match=reason):
-        new_method.write(name, tmp_path)
+        new_method.begin(name, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_scaffold_never_overwrites(tmp_path):
-    path = new_method.write("my_distance", tmp_path)
+    new_method.begin("my_distance", tmp_path)
+    path = tmp_path / "my_distance.py"
     path.write_text("mine")
     with pytest.raises(ValueError, match="is taken"):
-        new_method.write("my_distance", tmp_path)
+        new_method.begin("my_distance", tmp_path)
     assert path.read_text() == "mine"
 
 

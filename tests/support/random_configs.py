@@ -93,7 +93,6 @@ TOP = {
     "batch_by": ["all", "run", "method", 2, 0, "metod"],
     "only": [["likelihood"], [], ["likelihood", "likelihood"], ["likelihod"], ["style", "tuning"]],
     "controls": [True, False, "no"],
-    "data_root": [None, 3],
 }
 assert {*TOP} < {*Config.model_fields}
 EXPERIMENTS = [

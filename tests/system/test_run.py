@@ -1,6 +1,7 @@
 """`latentbench run`: what it says while it works and at the end, and what it does when something is wrong."""
 
 import re
+import signal
 
 import pytest
 
@@ -39,6 +40,7 @@ def test_a_line_for_each_cell_then_the_page_and_then_there_is_nothing_to_do_in_a
     second = copy.run(*plain, *RUN)
     assert log.stat().st_mtime_ns == before, "Snakemake was started for nothing"
     assert second.strip() == first.strip()[-len(second.strip()) :]
+    assert "Nothing to be done" in copy.run(*plain, *RUN, "--dry-run")
     for command in (("plan", "config/tiny.yaml"), ("explain", "config/tiny.yaml", "likelihood", "mmd")):
         copy.run(*plain, "python", "-m", "bench", *command)
 
@@ -69,6 +71,16 @@ def test_a_mistake_in_the_config_is_told_before_snakemake_starts(copy):
     output = copy.run(*RUN, rc=2)
     assert "did you mean 'epochs'" in output
     assert not (copy.folder / "results").exists()
+
+
+def test_nohup_is_heeded(copy):
+    process = copy.start("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *RUN)
+    while not list(copy.folder.glob("results/**/attempts.json")):
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    output, _ = process.communicate(timeout=300)
+    assert "2 of 2 cells" in output
+    assert process.returncode == 0
 
 
 def test_after_a_killed_snakemake_it_goes_on_without_being_told_to_unlock(copy):

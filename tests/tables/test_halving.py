@@ -10,7 +10,7 @@ from bench.config.reading import ConfigError, load
 from bench.config.schema import TUNING
 from bench.evaluate import measure_runs
 from bench.records import collect, integrity, whole_files
-from bench.records.freshness import Results
+from bench.records.freshness import TIMING, Results
 from bench.records.snakemake_jobs import Jobs
 from bench.tables import halving
 from bench.tables.tidy_table import read_metrics
@@ -43,7 +43,7 @@ def scored(results, scores):
         if run.experiment == TUNING and run.method.startswith("mmd") and run.seed < len(scores):
             value = scores[run.seed][int(run.method[-1]) - 1]
             row = {"metric": results.config.tuning.metric, "split": "validation", "value": value and float(value)}
-            metrics = {"model": None, "versions": {}, "status": "ok", "rows": [] if value is None else [row]}
+            metrics = collect.UNMEASURED | {"status": "ok", "rows": [] if value is None else [row]}
             whole_files.write_json(results.path(run, "metrics.json"), metrics)
 
 
@@ -89,6 +89,9 @@ def test_what_it_cannot_be_is_said(tmp_path, changes, said):
 
 def test_what_is_dropped_says_so_and_is_neither_trained_nor_chosen(results, capsys):
     count = []
+    for run in results.runs:  # of older code
+        whole_files.write_json(results.path(run, TIMING), {"machine": "old", "seconds": {}})
+        whole_files.write(results.path(run, "model.safetensors"), b"old")
     for rung in range(3):
         runs = halving.on_rung(results, rung)
         count.append(len(runs))

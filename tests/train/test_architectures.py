@@ -68,7 +68,6 @@ ARRAYS = {
     "colours": lambda: noise(90, 6, 8, 3),
 }
 OWN = """
-data_root: {folder}
 only: [density, classes]
 defaults: {{dataset: {{arrays: own.npz}}, architecture: {name}, batch_size: 20, epochs: 1, parzen_samples: [50]}}
 experiments:
@@ -83,8 +82,9 @@ def test_a_config_of_ones_own_arrays_gives_every_number_and_picture(tmp_path, mo
     of_model = likelihood.Annealing
     monkeypatch.setattr(likelihood, "Annealing", lambda *given, **own: of_model(given[0], **own | hasty))
     images = ARRAYS[kind]()
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
     np.savez(tmp_path / "own.npz", images=images, labels=digits_of(90, 5))
-    config = extended(tmp_path, OWN.format(folder=tmp_path, name=name))
+    config = extended(tmp_path, OWN.format(name=name))
     assert not isinstance(config, list), config
     assert reading.settings(config, "density", "mmd").architecture == name
     results = Results(config, tmp_path / "results")

@@ -9,6 +9,7 @@ from bench.config.runs import Run
 from bench.config.schema import Optimizer
 from bench.config.streams import stream
 from bench.data import datasets
+from bench.data.labelled_subsets import labelled_subset
 from bench.records.provenance import tensor_hash
 from bench.train.autoencoder import Autoencoder
 from bench.train.loop import Training
@@ -27,7 +28,7 @@ def plain(run, data):
     autoencoder = Autoencoder(s, data.shape, data.classes).initialise(seed)
     known, marks = None, torch.full_like(y, data.classes)
     if s.labels:
-        known = datasets.labelled_subset(y, s.labels, seed, data.classes)
+        known = labelled_subset(y, s.labels, seed, data.classes)
         marks[known] = y[known]
     objective, history = Objective(autoencoder, data.labelled_share(s.labels)).train(), []
 

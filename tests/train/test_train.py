@@ -521,7 +521,8 @@ def test_data_that_cannot_be_read_is_one_line_and_exit_2(what, tmp_path, capsys,
     monkeypatch.chdir(tmp_path)
     old, new, expected = ERRORS[what]
     path = tmp_path / "c.yaml"
-    path.write_text(TINY.replace(old, new) + f"data_root: {tmp_path}/data\n")
+    path.write_text(TINY.replace(old, new))
+    monkeypatch.setenv("DATA_ROOT", f"{tmp_path}/data")
     if "truncated" in what:
         raw = tmp_path / "data/MNIST/raw"
         raw.mkdir(parents=True)
