@@ -21,8 +21,8 @@ from regularizers import Regularizer
 def by_windows(trained: Trained) -> Iterator[Measurement]:
     """Parzen log-likelihood of the test images (Makhzani et al., 2015, sec. 3).
 
-    10,000 samples (the first number of `parzen_samples`) and each protocol's own choice of σ;
-    larger numbers of samples take over the σ chosen at the first, one pass in constant memory. The models of
+    10,000 samples (the first number of `parzen_samples`) and each protocol's own choice of σ; for larger numbers of
+    samples σ is chosen again, a little below and above the first, in constant memory. The models of
     milestones are scored on validation images, by the same samples of the prior as the last one.
     """
     validation, test = (trained.dataset.to_pixels(s.x[:]) for s in (trained.dataset.validation, trained.dataset.test))

@@ -32,16 +32,17 @@ def histories(own: pd.DataFrame, folder: Path) -> pd.DataFrame:
 def drawings(config: Config, table: pd.DataFrame, experiment: str, folder: Path) -> list[Drawing | LeftOut]:
     """The learning curves of an experiment: the losses by epoch, from the runs' histories."""
     name = title(config, experiment, "experiments")
-    ordered = methods(config, table, experiment)
+    ordered = every = methods(config, table, experiment)
     if len(ordered) > LINES:
         ordered = [m for m in ordered if m in shown_methods(config)][:LINES] or ordered[:LINES]
     own = table[(table["experiment"] == experiment) & table["method"].isin(ordered)]
     history = histories(own, folder)
     terms = [t for t in LABELS if t in history and history[t].notna().any()]
+    trained = {m for m in every if m in config.methods}
     ordered = [m for m in ordered if m in set(history.get("method", ()))]
     if not terms:
         return [LeftOut("learning", f"{name}: no training history is there, so there are no learning curves.")]
-    some = "" if len(ordered) < LINES else f" Shown are {len(ordered)} methods."
+    some = "" if len(ordered) == len(trained) else f" Shown are {len(ordered)} of {len(trained)} methods."
     caption = (
         "Training losses by epoch, averaged over its batches: the mean over seeds and, shaded, their range. The "
         f"penalties themselves are on no common scale, and not drawn.{some}"

@@ -23,8 +23,8 @@ def checklist(config: Config, rows: pd.DataFrame) -> Table:
     cells = [(e, m) for e, content in config.experiments.items() for m in content["methods"]]
     settings = {cell: reading.settings(config, *cell) for cell in cells}
     asked = {cell: len(reading.seeds(config, *cell)) for cell in cells}
-    runs = rows[rows["experiment"].isin(config.experiments) & (rows["run"] != "controls")].drop_duplicates(RUN)
-    done = runs[runs["status"] == "ok"]
+    runs = rows[rows["experiment"].isin(config.experiments)].drop_duplicates(RUN)
+    done = runs[(runs["status"] == "ok") & runs["device"].notna()]
     others = runs.loc[runs["status"] != "ok", "status"].value_counts()
     excluded = ", ".join(f"{n} {status}" for status, n in others.items())
     trials = config.tuning.trials if config.tuning and TUNING in config.experiments else {}

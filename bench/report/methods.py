@@ -1,6 +1,4 @@
-"""What the page of a method says: its docstring, settings, numbers everywhere, failures."""
-
-from collections import Counter
+"""What the page of a method says: its docstring, settings, numbers everywhere."""
 
 import pandas as pd
 
@@ -11,7 +9,7 @@ from bench.tables.answers import headline
 from bench.tables.experiment_tables import cell
 from bench.tables.formats import Entry, Table, table
 from bench.tables.metric_names import metric as describe
-from bench.tables.tidy_table import RUN, experiments, failure, family, methods, scores, settings, short, title
+from bench.tables.tidy_table import experiments, family, methods, scores, settings, short, title
 
 
 def used_by(config: Config, method: str) -> dict[str, Settings]:
@@ -33,7 +31,7 @@ def headlines(config: Config, rows: pd.DataFrame, cells: pd.DataFrame) -> Headli
     return found
 
 
-def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlines, method: str) -> dict:
+def view(config: Config, cells: pd.DataFrame, known: Headlines, method: str) -> dict:
     """All that the page of a method shows; a plug-in that cannot be read costs what only it could say."""
     used = used_by(config, method)
     regularizer = next(iter(used.values())).regularizer
@@ -45,7 +43,7 @@ def view(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, known: Headlin
         said["unreadable"] = str(error)
     names = {"title": title(config, method), "short": short(config, method), "family": family(config, method)}
     tables = {"settings": _settings(defaults, used, method), "numbers": _numbers(config, cells, known, method)}
-    return {"regularizer": regularizer, "failures": _failures(rows, method)} | said | names | tables
+    return {"regularizer": regularizer} | said | names | tables
 
 
 def _settings(defaults: dict[str, object], used: dict[str, Settings], method: str) -> Table:
@@ -90,13 +88,3 @@ def _numbers(config: Config, cells: pd.DataFrame, known: Headlines, method: str)
         )
     caption = "Its mean ± sd over seeds, and its place among the methods, by each experiment's first metric."
     return table(f"numbers-{method}", caption, ["Experiment", "Measure", "Mean ± sd", "Place", "Seeds"], found)
-
-
-def _failures(rows: pd.DataFrame, method: str) -> str:
-    runs = rows[rows["method"] == method].drop_duplicates(RUN)
-    failed = runs[runs["status"] != "ok"]
-    if failed.empty:
-        return f"Failures: none of {len(runs)} runs."
-    reasons = Counter(map(failure, failed.to_dict("records")))
-    said = "; ".join(f"{n} × {why}" for why, n in reasons.items())
-    return f"Failures: {len(failed)} of {len(runs)} runs. {said}."

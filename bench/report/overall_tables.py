@@ -44,7 +44,7 @@ def provenance(rows: pd.DataFrame) -> Table:
     """What the runs were made with and on: a row for each combination."""
     runs = rows.drop_duplicates(RUN)
     columns = ["commit", "dirty", "data", "device", "machine", "threads", "versions"]
-    done, found = runs[runs["status"] == "ok"], []
+    done, found = runs[(runs["status"] == "ok") & runs["device"].notna()], []  # what needs no model has none
     for key, group in done.groupby(columns, dropna=False, sort=False):
         facts = [explain.fact(c, v) for c, v in zip(columns, key, strict=True)]
         spent = float(group["seconds"].sum())

@@ -51,7 +51,11 @@ def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats:
         page.make(jobs, formats)
         if output.exists():
             os.replace(output, old)
-        os.replace(new, output)
+        try:
+            os.replace(new, output)
+        except OSError:
+            os.replace(old, output)
+            raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -141,7 +145,7 @@ class Page:
         }
 
     def overview(self) -> Table:
-        """A row for each experiment: the means of the reference and of the best that is no adversary, the verdict."""
+        """A row for each experiment: the means of the reference and of the challenger, the verdict."""
         found, counts = [], [m for m in (self.picture.measures if self.picture else []) if m.counts]
         for experiment in self.listed:
             row = [Entry(title(self.config, experiment, "experiments"), href=f"#{experiment}")]
@@ -149,20 +153,17 @@ class Page:
             if counted := [m.metric for m in counts if m.experiment == experiment]:
                 metric, means = counted[0], scores(self.rows, experiment, counted[0]).mean().dropna()
             m, means = describe(metric), means.filter(list(self.config.methods))
-            named = words()["question"]["reference"]
+            named, challengers = words()["question"]["reference"], words()["question"]["challenger"]
             reference = answers.references(named, means.to_frame().T, bool(m.higher_is_better)) if len(means) else None
-            kin = {family(self.config, m) for m in named} - {"other", "control"}  # not declared, not in the config
-            own = [m for m in means.index if m in named or family(self.config, m) in kin]
-            others = means.drop(own) if reference else means[:0]
-            if others.empty:
+            challenger = next((method for method in challengers if method in means), None)
+            if reference is None or challenger is None:
                 found.append([*row, *"––––"])
                 continue
-            best = others.idxmax() if m.higher_is_better else others.idxmin()
             measure, values = answers.measure(experiment, metric, reference), scores(self.rows, experiment, metric)
-            said = answers.verdict(self.rows, measure, values, best)
-            row += [self._mean(experiment, metric, method) for method in (reference, best)]
+            said = answers.verdict(measure, values, challenger)
+            row += [self._mean(experiment, metric, method) for method in (reference, challenger)]
             found.append([*row, said.word, f"{m.label}{f' ({m.unit})' if m.unit else ''}"])
-        head = ["Experiment", "Adversary", "Best other", "The other is", "Measured by"]
+        head = ["Experiment", "Best adversary", "Challenger", "The challenger is", "Measured by"]
         return table(
             "overview", "The experiments, each by the first measure that the answer counts, or its first.", head, found
         )
@@ -209,7 +210,7 @@ class Page:
 
     def method(self, name: str) -> dict[str, Any]:
         """The page of a method."""
-        found = methods.view(self.config, self.rows, self.cells, self.headlines, name)
+        found = methods.view(self.config, self.cells, self.headlines, name)
         return {"x": found | {"references": self.works(found["cites"])}}
 
     def experiment(self, name: str, figures: drawing.Found, formats: Sequence[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What README.md, results/README.md and docs/findings quote: sentences, numbers and tables of a result set."""
 
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -37,7 +38,7 @@ class Known(NamedTuple):
         """
         measure = answers.measure(experiment, metric, reference)
         values = answers.values_of(self.config, self.table, experiment, metric)
-        found = answers.verdict(self.table, measure, values, method) if reference in values else None
+        found = answers.verdict(measure, values, method) if reference in values else None
         if found is None:
             raise KeyError(f"{experiment} has no {metric} of {method} and {reference}")
         return found
@@ -54,7 +55,8 @@ def known(name: str) -> Known:
 def mean(of: Known, method: str, experiment: str, metric: str) -> str:
     """A method's mean ± standard deviation over seeds."""
     values = answers.values_of(of.config, of.table, experiment, metric)[method].dropna()
-    return spread(values.mean(), values.std(ddof=1) if len(values) > 1 else None, describe(metric).digits)
+    deviation = values.std(ddof=1) if len(values) > 1 else None
+    return spread(values.mean(), deviation, describe(metric).digits).replace("-", "−")
 
 
 def said(of: Known, method: str, reference: str, experiment: str, metric: str) -> str:
@@ -64,7 +66,7 @@ def said(of: Known, method: str, reference: str, experiment: str, metric: str) -
     gap = f"{v.difference:+.{m.digits}f} {unit}".strip().replace("-", "−")
     ends = f"{v.low:+.{m.digits}f} to {v.high:+.{m.digits}f}".replace("-", "−")
     words = {"better": "better than", "worse": "worse than", "level": "level with", "undecided": "not told apart from"}
-    return f"{words[v.word]} {name} ({gap}, {ends})"
+    return f"{words[v.word]} {name} ({gap}, {ends if math.isfinite(v.low) else 'one seed'})"
 
 
 def table(of: Known, methods: str, experiments: str, metrics: str) -> str:

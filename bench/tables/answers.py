@@ -35,8 +35,8 @@ class Verdict(NamedTuple):
     """A cell: the paired difference to the reference, positive where the method is better, in the measure's unit.
 
     The ends of its 95 % interval are NaN where the pairs have no spread. `word` is "better", "worse", "level",
-    "undecided" or "reference"; `mean` the method's own; `seeds` the number of pairs; `current` false where a number is
-    of older code; `p` the paired t-test's, adjusted by Holm over all cells; `seeds_needed` what would decide it.
+    "undecided" or "reference"; `mean` the method's own; `seeds` the number of pairs; `p` the paired t-test's, adjusted
+    by Holm over all cells; `seeds_needed` what would decide it.
     """
 
     difference: float
@@ -45,7 +45,6 @@ class Verdict(NamedTuple):
     word: str
     mean: float
     seeds: int
-    current: bool
     p: float = math.nan
     seeds_needed: int | None = None
 
@@ -113,7 +112,7 @@ def picture(config: Config, table: pd.DataFrame) -> Picture:
         named = measure(m["experiment"], m["metric"], reference)
         named = named._replace(label=m["label"], note=m.get("note", ""), counts=m.get("counts", True))
         measures.append(named)
-        columns.append([verdict(table, named, values, method) for method in shown])
+        columns.append([verdict(named, values, method) for method in shown])
     cells = [c for column in columns for c in column if c]
     adjusted = iter(holm([c.p for c in cells])) if cells else iter(())
     columns = [[c and c._replace(p=float(next(adjusted))) for c in column] for column in columns]
@@ -131,20 +130,18 @@ def measure(experiment: str, metric: str, reference: str) -> Measure:
     return Measure(experiment, metric, m.label, m.unit, bool(m.higher_is_better), "", m.margin, True, reference)
 
 
-def verdict(table: pd.DataFrame, m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:
+def verdict(m: Measure, values: pd.DataFrame, method: str) -> Verdict | None:
     """The cell of a method; None where it has no number."""
     if method not in values or values[method].dropna().empty:
         return None
     own = values[method].dropna()
-    of = table[(table["experiment"] == m.experiment) & table["method"].isin([method, m.reference])]
-    current = not older(of if m.metric == "step_cost" else of[of["metric"] == m.metric])
     if method == m.reference:
-        return Verdict(0.0, math.nan, math.nan, "reference", float(own.mean()), len(own), current)
+        return Verdict(0.0, math.nan, math.nan, "reference", float(own.mean()), len(own))
     if not {*own.index} & {*values[m.reference].dropna().index}:
-        return Verdict(math.nan, math.nan, math.nan, "undecided", float(own.mean()), 0, current)
+        return Verdict(math.nan, math.nan, math.nan, "undecided", float(own.mean()), 0)
     c = compare(values[method], values[m.reference], m.higher_is_better)
     said = word(c, m.margin)
-    return Verdict(c.difference, c.low, c.high, said, float(own.mean()), c.pairs, current, c.p, c.seeds)
+    return Verdict(c.difference, c.low, c.high, said, float(own.mean()), c.pairs, c.p, c.seeds)
 
 
 def challenged(rows: list[Row], measures: list[Measure]) -> list[tuple[Measure, Row, Verdict]]:
@@ -225,8 +222,6 @@ def text(found: Picture) -> str:
     """The picture for a terminal: four measures, those that count first."""
     chosen = sorted(sorted(range(len(found.measures)), key=lambda i: not found.measures[i].counts)[:4])
     rows = [row for row in found.rows if any(row.cells[i] for i in chosen)]
-    cells = [c for row in rows for c in row.cells if c]
-    some_old = 0 < sum(not c.current for c in cells) < len(cells)
 
     def cell(c: Verdict | None, m: Measure) -> str:
         if c is None:
@@ -235,15 +230,14 @@ def text(found: Picture) -> str:
         if c.word == "reference":
             return f"({value})"
         ends = f" [{ends.replace(' to ', ', ')}]" if ends else ""
-        return f"{value}{ends} {MARKS[c.word]}{'*' if some_old and not c.current else ''}".replace("−", "-")
+        return f"{value}{ends} {MARKS[c.word]}".replace("−", "-")
 
     body = [[row.short[:18], *(cell(row.cells[i], found.measures[i]) for i in chosen)] for row in rows]
     head = ["", *(found.measures[i].label for i in chosen)]
     align = ("left", *["right"] * len(chosen))
-    note = ", * of older code" if some_old else ""
     legend = (
         f"Difference to {found.reference} (in brackets its own value), 95 % interval; positive is better: "
-        f"+ better, - worse, = level, ? undecided{note}."
+        f"+ better, - worse, = level, ? undecided."
     )
     said = "\n".join(fill(sentence, WIDTH) for sentence in (found.question, found.answer, found.caveat))
     drawn = tabulate(body, head, "plain", colalign=align, disable_numparse=True) if body else ""

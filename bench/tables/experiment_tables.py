@@ -209,7 +209,7 @@ def against_reference(config: Config, rows: pd.DataFrame, cells: pd.DataFrame, e
     reference = references(words()["question"]["reference"], values, bool(m.higher_is_better)) if metric else None
     held = measure(experiment, metric or "", reference or "")
     own = [x for x in methods(config, rows, experiment) if x in config.methods and x != reference]
-    compared = {x: v for x in own if reference and (v := verdict(rows, held, values, x)) and v.seeds}
+    compared = {x: v for x in own if reference and (v := verdict(held, values, x)) and v.seeds}
     adjusted = holm([v.p for v in compared.values()]) if compared else ()
     for (method, v), p in zip(compared.items(), adjusted, strict=True):
         difference, low, high = (number(x, m.digits, sign=True) for x in v[:3])

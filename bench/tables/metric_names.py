@@ -47,7 +47,6 @@ METRICS = {
     "sigma": Metric("σ", "pixel units", None, 3),
     "sigma_fine": Metric("σ, fine", "pixel units", None, 3),
     "sigma_at_edge": Metric("σ at the grid's edge", "0 or 1", None, 0),
-    "parameters": Metric("Parameters", "", None, 0),
     "step_cost": Metric("Cost of a step", "× plain autoencoder", False, 2, 0.1),
 }
 

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 
 import pandas as pd
 
+from bench.config.registry import name_of
 from bench.config.schema import Config
 from bench.tables.experiment_tables import cell
 from bench.tables.formats import Entry, Table
@@ -66,15 +67,14 @@ def _word(verdicts: list[str]) -> str:
     return " / ".join(ran) or ("not run" if verdicts else "")
 
 
-def used(config: Config) -> list[str | dict]:
-    """The data sets of a config."""
+def used(config: Config) -> list[str]:
+    """The data sets of a config, without their options."""
     found = (settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
-    return list(dict.fromkeys(s.dataset for s in found if s))
+    return list(dict.fromkeys(name_of(s.dataset) for s in found if s))
 
 
-def dataset(name: str | dict) -> str:
+def dataset(name: str) -> str:
     """A data set's name, as papers write it."""
-    name = name if isinstance(name, str) else "-".join(name)
     known = {"mnist": "MNIST", "svhn": "SVHN", "tfd": "TFD", "fashion_mnist": "Fashion-MNIST"}
     return known.get(name) or initial(name.replace("_", " "))
 
@@ -88,7 +88,7 @@ def _column(config: Config, experiment: str, metric: str) -> str:
     s = settings(config, experiment, next(iter(config.experiments.get(experiment, {}).get("methods", [])), ""))
     if s is None:
         return experiment
-    parts = [dataset(s.dataset)]
+    parts = [dataset(name_of(s.dataset))]
     if s.labels:
         parts.append(f"{s.labels} labels" if s.labels == "all" else f"{s.labels:,} labels")
     if "clustering" in metric:

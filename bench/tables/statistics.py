@@ -17,8 +17,8 @@ from statsmodels.stats.power import TTestPower
 Numbers = Sequence[Real] | np.ndarray | pd.Series
 ROUNDING = 1e-12  # of the largest number that entered a difference: what is less is no spread
 RULE = (
-    "Better or worse: the 95 % interval of the paired difference excludes zero. Level: the whole interval lies within "
-    "the smallest difference that matters. Undecided: neither."
+    "Level: the whole 95 % interval of the paired difference lies within the smallest difference that matters. Better "
+    "or worse: it does not, and excludes zero. Undecided: neither."
 )
 
 

@@ -105,7 +105,7 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
         if chosen.empty:
             row += [Entry("–"), "none: each trial has a failed or missing seed", Entry("–")]
         else:
-            gain = chosen.iloc[0]["test"] - default["test"]
+            gain = (chosen.iloc[0]["test"] - default["test"]) * (-1 if m.higher_is_better is False else 1)
             row += [_score(chosen.iloc[0], m.digits), chosen.iloc[0]["trial"]]
             row += [Entry(f"{gain:+.{m.digits}f}", value=gain)]
         span = scores.max() - scores.min()
@@ -114,7 +114,7 @@ def tuned_table(config: Config, frame: pd.DataFrame) -> Table:
     among = f"{len(frame) // frame['method'].nunique()} settings each{rule}"
     caption = (
         f"Default and tuned: {m.label} ({m.unit}) of the test images, mean ± sd over the {seeds} seeds of the trials. "
-        f"Chosen on validation images among {among}; their range there."
+        f"Chosen on validation images among {among}; their range there. A gain is an improvement."
     )
     head = ["Method", "Default", "Tuned", "Chosen", "Gain", "Range of the settings", "Failed runs"]
     return table("tuned", caption, head, found)

@@ -81,6 +81,14 @@ def test_a_difference_is_said_in_words(own):
     assert "worse than MMD (−40.0 nats" in documents.written("<!--{said aae mmd likelihood log_likelihood}--><!--{}-->")
 
 
+def test_a_difference_of_one_seed_is_said_without_an_interval(own, monkeypatch):
+    table = documents.known("").table
+    found = documents.known("")._replace(table=table[(table["method"] != "mmd") | (table["seed"] == 0)])
+    monkeypatch.setattr(documents, "known", lambda name: found)
+    assert "better than" not in documents.written("<!--{said mmd aae classes error}--><!--{}-->")
+    assert "from AAE (+0.50 points, one seed)" in documents.written("<!--{said mmd aae classes error}--><!--{}-->")
+
+
 def test_a_table_has_its_verdicts_against_the_first_row(own):
     lines = documents.written(
         "<!--{table aae,mmd,gone likelihood,classes log_likelihood,error}--><!--{}-->"

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from bench.config.reading import check, load
+from bench.report import overall_tables
 from bench.tables import experiment_tables, files, metric_names, paper_tables, published
 from bench.tables.formats import number, spread, to_markdown
 from bench.tables.metric_names import METRICS, metric
@@ -53,6 +54,20 @@ def cell(cells, method, name="log_likelihood"):
     """A row of the summary."""
     [row] = cells[(cells.method == method) & (cells.metric == name)].to_dict("records")
     return row
+
+
+def test_data_with_options_have_a_name_in_the_papers_tables(results):
+    config = config_of(dataset={"arrays": "mine.npz"})
+    assert paper_tables.used(config) == ["arrays"]
+    cells = experiment_tables.summary(config, results[1])
+    found = paper_tables.paper_tables(config, cells, published.against_published(config, cells))
+    assert any("Arrays, 10,000 samples: ours" in table.head for table in found)
+
+
+def test_what_needs_no_model_is_no_run_of_the_provenance(results):
+    rows = results[1].assign(device=results[1]["device"].where(results[1]["method"] != "k-means"))
+    [row] = overall_tables.provenance(rows).rows
+    assert row[-2].text == "8"  # of nine of three methods one diverged
 
 
 def test_a_cell_is_the_mean_and_spread_of_its_seeds(results):

@@ -109,6 +109,15 @@ def test_the_choice_is_by_validation_and_by_whole_trials_alone(config):
     assert [e.text for e in tuned[1:]] == ["5.0 ± 0.0", "1.0 ± 0.0", "twice", "-4.0", "89.0", "1 of 6"]
 
 
+def test_a_gain_is_an_improvement_of_an_error_too(config):
+    config = config.model_copy(update={"tuning": config.tuning.model_copy(update={"metric": "validation_error"})})
+    scores = {("mmd", s): (10.0, 8.0) for s in (0, 1)} | {("mmd_trial1", s): (7.0, 6.0) for s in (0, 1)}
+    table = measured(config, {key: (9.0, 9.0) for key in [("mmd_trial2", 0), ("mmd_trial2", 1)]} | scores)
+    table["metric"] = table["metric"].str.replace("log_likelihood", "error")
+    frame = ledger(config, table)
+    assert [e.text for e in tuned_table(config, frame).rows[1]][2:5] == ["6.00 ± 0.00", "twice", "+2.00"]
+
+
 def test_the_spread_of_a_trial_is_that_of_its_seeds(config):
     scores = {("mmd", 0): (10.0, 4.0), ("mmd", 1): (12.0, 7.0), ("mmd_trial1", 1): None}
     found = ledger(config, measured(config, scores)).set_index(["method", "trial"])
