@@ -77,7 +77,7 @@ def score_figure(found: pd.DataFrame, names: dict[str, str], published: dict[str
         ax.set(xlim=(low, high), ylim=(len(names) - 0.5, -0.5))
         # The points first: they make the axis that the marks stand on.
         sns.pointplot(
-            own[own["method"].map(means).between(low, high)], **shared, order=list(names), errorbar=_interval,
+            own[own["method"].map(means).between(low, high)], **shared, order=list(names), errorbar=mean_interval,
             linestyle="none", marker="|", markersize=11, markeredgewidth=2, err_kws={"linewidth": 2}, ax=ax,
         )  # fmt: skip
         sns.scatterplot(own, **shared, style="family", markers=MARKERS, s=26, alpha=0.6, linewidth=0.5, ax=ax)
@@ -91,10 +91,6 @@ def score_figure(found: pd.DataFrame, names: dict[str, str], published: dict[str
         ax.set_xlabel(heading(metric).replace(" (", "\n(", 1), fontsize=8)
     axes[0].set_yticks(range(len(names)), list(names.values()))
     return figure
-
-
-def _interval(values: pd.Series) -> tuple[float, float]:
-    return mean_interval(values) or (math.nan, math.nan)
 
 
 def _arrow(ax: Axes, x: float, y: int, text: str, own: pd.DataFrame, method: str) -> None:

@@ -59,13 +59,12 @@ def verdict_table(config: Config, against: pd.DataFrame) -> Table:
     found = []
     for _, r in against.iterrows():
         digits = describe(r["metric"]).digits
-        pm = "" if pd.isna(r["published_pm"]) else f" ± {r['published_pm']:g}"
         ran = r["seeds_finished"] > 0
         where = f"#cell-{r['experiment']}-{r['method']}" if r["experiment"] else ""
         ours = Entry(spread(r["ours"], r["sd_over_seeds"], digits), value=r["ours"], href=where) if ran else Entry("–")
         found.append(
             [r["system"], r["table"], f"{r['dataset']}, {r['setting']}", describe(r["metric"]).label,
-             Entry(f"{r['published']:g}{pm}", value=r["published"]), ours,
+             Entry(r["printed"], value=r["published"]), ours,
              f"{r['seeds_finished']} of {r['seeds']}" if ran else "–", r["verdict"], r["provenance"], r["source"]]
         )  # fmt: skip
     head = ["System", "Source", "Data and setting", "Metric", "Published", "Ours", "Seeds", "Verdict", "Read from"]
@@ -77,9 +76,8 @@ def reimplementations() -> Table:
     rows = published()
     own = rows[rows["provenance"] == "reproduction"]
     found = [
-        [r["system"], f"{r['dataset']}, {r['setting']}", r["metric"],
-         r["value"] + ("" if pd.isna(r["plusminus"]) else f" ± {r['plusminus']:g}"), r["source"]]
+        [r["system"], f"{r['dataset']}, {r['setting']}", r["metric"], r["printed"], r["source"]]
         for _, r in own.iterrows()
-    ]  # fmt: skip
+    ]
     caption = "Numbers of public re-implementations, none of them checked here."
     return table("reimplementations", caption, ["System", "Data and setting", "Metric", "Value", "Where"], found)

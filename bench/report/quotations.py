@@ -10,10 +10,9 @@ import pandas as pd
 
 from bench import ROOT
 from bench.config.schema import Config
-from bench.config.trials import trial_seeds
 from bench.records import whole_files
 from bench.records.freshness import Results, read
-from bench.tables import answers, compare, halving, tuning
+from bench.tables import answers, compare
 from bench.tables.experiment_tables import summary
 from bench.tables.formats import spread
 from bench.tables.metric_names import metric as describe
@@ -147,10 +146,9 @@ def paper(of: Known) -> str:
     against = against_published(of.config, summary(of.config, of.table))
     lines = []
     for _, r in against[~against["verdict"].isin(["not run", "source not read"])].iterrows():
-        pm = "" if pd.isna(r["published_pm"]) else f" ± {r['published_pm']:g}"
         ours = spread(r["ours"], r["sd_over_seeds"], describe(r["metric"]).digits)
         what = f"{describe(r['metric']).label}, {r['setting']}"
-        lines.append([short(of.config, r["method"]), what, f"{r['published']:g}{pm}", ours, r["verdict"]])
+        lines.append([short(of.config, r["method"]), what, r["printed"], ours, r["verdict"]])
     return pipes(["System", "Measure", "Published", "Ours", "Verdict"], lines)
 
 
@@ -161,7 +159,7 @@ def printed(of: Known, system: str, setting: str) -> str:
     found = rows[rows["setting"].str.startswith(setting)].to_dict("records")
     if len(found) != 1:
         raise KeyError(f"{len(found)} published numbers of {system}, {setting}, whose source was read")
-    return found[0]["value"] + ("" if pd.isna(found[0]["plusminus"]) else f" ± {found[0]['plusminus']:g}")
+    return found[0]["printed"]
 
 
 def runs(of: Known) -> str:
@@ -169,20 +167,6 @@ def runs(of: Known) -> str:
     trained = of.table["seconds"].notna()  # no baseline
     done = of.table[(of.table["status"] == "ok") & trained].drop_duplicates(RUN)
     return f"{len(done):,} trainings, {done['seconds'].sum() / 3600:.0f} hours of one core"
-
-
-def halved(of: Known, *sets: str) -> str:
-    """Of how many methods' tunings, each with all trials on all seeds, halving would have come to the same choice."""
-    same = []
-    for found in map(known, sets):
-        results = Results(found.config)
-        last, tried = len(trial_seeds(found.config)) - 1, tuning.trials(found.config)
-        for chosen, (method, name, i, *_) in zip(
-            tuning.ledger(found.config, found.table)["chosen"], tried, strict=True
-        ):
-            if chosen:
-                same.append(not i or name in halving.kept(results, method, last))
-    return f"{sum(same)} of {len(same)}"
 
 
 ASKED: dict[str, Callable[..., str]] = {
@@ -194,7 +178,6 @@ ASKED: dict[str, Callable[..., str]] = {
     "said": said,
     "table": table,
     "differences": differences,
-    "halved": halved,
     "collapses": collapses,
     "orders": orders,
     "paper": paper,

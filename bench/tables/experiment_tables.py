@@ -60,7 +60,7 @@ def _measured(rows: pd.DataFrame) -> dict[tuple, dict]:
     )  # fmt: skip
     found = numbers.to_dict("index")
     for cell, values in by_cell["value"]:
-        found[cell]["low"], found[cell]["high"] = mean_interval(values) or (math.nan, math.nan)
+        found[cell]["low"], found[cell]["high"] = mean_interval(values)
     return found
 
 

@@ -104,9 +104,8 @@ def _column(config: Config, experiment: str, metric: str) -> str:
 def _published(table: Table, row: pd.Series | None) -> Entry:
     if row is None:
         return Entry("")
-    pm = "" if pd.isna(row["plusminus"]) else f" ± {row['plusminus']:g}"
     mark = "" if row["provenance"] == "primary" else table.note(f"as quoted by: {row['source']}")
-    return Entry(f"{row['value']}{pm}", value=float(row["value"]), mark=mark)
+    return Entry(row["printed"], value=float(row["value"]), mark=mark)
 
 
 def _ours(table: Table, own: pd.DataFrame, experiment: str, method: str, metric: str) -> Entry:

@@ -15,7 +15,7 @@ from bench.tables.tidy_table import settings
 CONFIG = SHARE / "config"
 UNREAD = "memory, unverified"  # the provenance of a number that no verdict and no table of the paper may rest on
 
-KEPT = ["table", "system", "dataset", "setting", "method", "provenance", "source"]  # of a published number
+KEPT = ["table", "system", "dataset", "setting", "method", "provenance", "source", "printed"]  # of a published number
 BLANK = {"experiment": "", "mean": math.nan, "sd_over_seeds": math.nan, "low": math.nan, "high": math.nan,
          "seeds_finished": 0, "seeds": 0, "older": 0, "note": ""}  # of a cell of ours  # fmt: skip
 
@@ -29,7 +29,9 @@ def published() -> pd.DataFrame:
     """
     text = ["table", "system", "dataset", "metric", "setting", "experiment", "method", "our_metric", "labels"]
     types = dict.fromkeys([*text, "value", "provenance", "source"], "str")
-    return pd.read_csv(CONFIG / "published.csv", dtype=types, keep_default_na=False, na_values={"plusminus": [""]})
+    found = pd.read_csv(CONFIG / "published.csv", dtype=types, keep_default_na=False, na_values={"plusminus": [""]})
+    deviation = found["plusminus"].map(lambda pm: "" if pd.isna(pm) else f" ± {pm:g}")
+    return found.assign(printed=found["value"] + deviation)
 
 
 def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +53,7 @@ def against_published(config: Config, cells: pd.DataFrame) -> pd.DataFrame:
         elif config.preset != "paper":
             said = "protocol differs"
         else:
-            m, interval = describe(p["our_metric"]), (ours["low"], ours["high"]) if math.isfinite(ours["low"]) else None
+            m, interval = describe(p["our_metric"]), (ours["low"], ours["high"])
             said = verdict(interval, float(p["value"]), p["plusminus"], m.margin, m.higher_is_better is not False)
         known = {"metric": p["our_metric"], "published": float(p["value"]), "published_pm": p["plusminus"]}
         rows.append({**p[KEPT], **known, **ours, "verdict": said})

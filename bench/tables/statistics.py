@@ -22,8 +22,8 @@ RULE = (
 )
 
 
-def mean_interval(values: Numbers, scale: float = 0.0) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean; None where nothing but rounding, relative to `scale` or the values, varies.
+def mean_interval(values: Numbers, scale: float = 0.0) -> tuple[float, float]:
+    """Student's 95 % interval of the mean; NaN where nothing but rounding, relative to `scale` or the values, varies.
 
     Raises:
         ValueError: a value is not finite.
@@ -32,7 +32,7 @@ def mean_interval(values: Numbers, scale: float = 0.0) -> tuple[float, float] | 
     if not np.isfinite(values).all():
         raise ValueError("scores must be finite; leave out the runs that have none, and say how many")
     if len(values) < 2 or np.ptp(values) <= ROUNDING * max(scale, np.abs(values).max()):
-        return None
+        return math.nan, math.nan
     half = special.stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / math.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
@@ -96,8 +96,8 @@ def compare(a: pd.Series, b: pd.Series, higher_is_better: bool = True) -> Compar
     x, y = (side[paired].to_numpy(float) for side in (a, b))
     differences = (x - y) * (1 if higher_is_better else -1)
     mean, interval = float(differences.mean()), mean_interval(differences, scale=np.abs([x, y]).max())
-    deviation = float(differences.std(ddof=1)) if interval else 0.0
-    return Comparison(len(paired), mean, deviation, *(interval or (math.nan, math.nan)))
+    deviation = 0.0 if math.isnan(interval[0]) else float(differences.std(ddof=1))
+    return Comparison(len(paired), mean, deviation, *interval)
 
 
 def word(found: Comparison, margin: float | None) -> str:
@@ -109,7 +109,7 @@ def word(found: Comparison, margin: float | None) -> str:
 
 
 def verdict(
-    interval: tuple[Real, Real] | None,
+    interval: tuple[Real, Real],
     published: Real,
     published_pm: Real | None = None,
     margin: Real | None = None,
@@ -118,10 +118,8 @@ def verdict(
     """What the 95 % interval of our mean says about a published value, whose band is its ± and the margin wide.
 
     "reproduced" if the whole interval lies in the band, "short" or "above" if it lies outside on the worse or the
-    better side, else "undecided", as it is without an interval.
+    better side, else "undecided", as it is with one that is NaN.
     """
-    if interval is None:
-        return "undecided"
     known = (x for x in (published_pm, margin) if x is not None and not math.isnan(x))
     (low, high), band = interval, sum(known)
     if published - band <= low and high <= published + band:
