@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from bench.data import datasets, idx
+from bench.data import idx
 from bench.data.datasets import DataError, load
 from bench.data.declarations import declaration
 from bench.data.labelled_subsets import labelled_subset
@@ -275,6 +275,6 @@ def test_a_wrong_tfd_file_is_named(tfd):
     with pytest.raises(DataError, match=r"expected a MATLAB file .*ask the owners"):
         load("tfd", root)
     path.unlink()
-    for ask in (load, datasets.digest):
+    for ask in (load, lambda *where: declaration(*where).digest):
         with pytest.raises(DataError, match=r"TFD_48x48\.mat.*ask the owners.*DATA_ROOT"):
             ask("tfd", root)

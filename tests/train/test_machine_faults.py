@@ -110,7 +110,7 @@ def test_a_run_whose_data_are_wrong_is_named_and_costs_no_other_one_its_turn(res
 def test_data_that_cannot_be_read_are_read_once_and_said_once(results, monkeypatch):
     calls = []
 
-    def absent(*_):
+    def absent(*_, **__):
         calls.append(1)
         raise DataError("digits: not there")
 
