@@ -45,12 +45,13 @@ def test_the_share_of_labels_is_of_the_training_images(tmp_path):
 
 def test_a_loader_reads_a_data_set_once_and_says_its_fault_again(monkeypatch, tmp_path):
     settings = expand(reading.load(ROOT / "config/smoke.yaml"))[0].settings
-    load_once = loader(tmp_path)
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
+    load_once = loader()
     assert load_once(settings) is load_once(settings.model_copy(update={"seed": 1}))
     absent = settings.model_copy(update={"dataset": {"arrays": "none.npz"}})
     with pytest.raises(DataError, match=r"none\.npz") as first:
         load_once(absent)
-    monkeypatch.setattr(datasets, "load", lambda *_: pytest.fail("asked for it twice"))
+    monkeypatch.setattr(datasets, "load", lambda *_, **__: pytest.fail("asked for it twice"))
     with pytest.raises(DataError) as second:
         load_once(absent)
     assert second.value is first.value

@@ -301,7 +301,7 @@ def test_baselines_are_measured_once_and_an_experiment_more_measures_its_own_alo
     whole_files.write_json(results.folder / "baselines.json", content | {"rows": changed})
     more = text + text[text.index("  likelihood:") :].replace("likelihood:", "more:", 1)
     (tmp_path / "tiny.yaml").write_text(more)
-    verb = {"device": "cpu", "threads": None, "force": False, "done": None, "log": None, "controls": True}
+    verb = {"device": "cpu", "threads": None, "force": False, "log": None, "controls": True}
     computing.evaluate("tiny.yaml", (), **verb)
     second = Results(read("tiny.yaml")).baselines()["rows"]
     assert second[: len(first)] == changed
