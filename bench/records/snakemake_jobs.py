@@ -58,11 +58,9 @@ class Jobs:
         self._held = contextlib.ExitStack()
 
     def _versions(self, runs: list[Run], stage: str) -> list[str]:
-        measured = stage != "train"
-        return [
-            f"{run.id} {training_version(run)} {sorted(measurement_versions(run).items()) if measured else ''}"
-            for run in runs
-        ]
+        if stage == "train":
+            return [f"{run.id} {training_version(run)}" for run in runs]
+        return [f"{run.id} {training_version(run)} {sorted(measurement_versions(run).items())}" for run in runs]
 
     @cached_property
     def done(self) -> dict[tuple[str, str], str]:

@@ -54,7 +54,8 @@ def write(path: str | Path, metrics: Path, output: Path, jobs: int = 1, formats:
         try:
             os.replace(new, output)
         except OSError:
-            os.replace(old, output)
+            if old.exists():
+                os.replace(old, output)
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
