@@ -98,6 +98,8 @@ def _tuning(config: Config, content: dict, found: Mistakes) -> Config:
             found.add(("only",), unknown(name, known))
     tuning = config.tuning
     if tuning is None or (config.only is not None and TUNING not in config.only):
+        if tuning and "tuning" in found.given:
+            found.add(("tuning",), f"has no effect: 'only' leaves out {TUNING!r}")
         return config.model_copy(update={"tuning": None})
     if config.only is not None and tuning.experiment not in config.only:
         found.add(("only",), f"{TUNING!r} needs {tuning.experiment!r}, its default, too")

@@ -383,6 +383,7 @@ MISTAKES = {
     "only: [density, tuning]\n" + TUNING % ("1", "settings: {evaluations: [latent]},", "{weight: 2}"): [
         "tuning.trials.mmd.0.evaluations: does not measure 'likelihood', which the choice is by"
     ],
+    "only: [density]\n" + TUNING % ("1", "", "{weight: 2}"): ["tuning: has no effect: 'only' leaves out 'tuning'"],
     "tuning: {experiment: densty, trials: {mmd: [{weight: 2}], vae: []}}": [
         "tuning.trials: every method must have as many trials as the others, at least one; found mmd 1, vae 0 (found"
     ],
