@@ -15,7 +15,7 @@ from pylatexenc.latex2text import LatexNodes2Text
 from bench import ROOT
 from bench.config import plugins
 from bench.config.reading import ConfigError
-from bench.config.registry import module, said
+from bench.config.registry import module, name_of, said
 from bench.config.schema import Config
 from bench.data import declarations
 from bench.records.fingerprint import source
@@ -45,15 +45,12 @@ def entries(path: Path = REFERENCES) -> dict[str, Entry]:
 def known(config: Config) -> dict[str, Entry]:
     """The entries that a config can cite: the suite's own, and those that its plug-ins bring."""
     found = {}
-    for name in _regularizers(config):
+    used = [s for e, content in config.experiments.items() for m in content["methods"] if (s := settings(config, e, m))]
+    plug_ins = [("regularizers", s.regularizer) for s in used] + [("datasets", name_of(s.dataset)) for s in used]
+    for kind, name in dict.fromkeys(plug_ins):
         with suppress(Exception):  # to look for a package's file runs its own code; the plug-in's section says so
-            found |= entries(source(module("regularizers", name)).with_name(REFERENCES.name))
+            found |= entries(source(module(kind, name)).with_name(REFERENCES.name))
     return found | entries()
-
-
-def _regularizers(config: Config) -> list[str]:
-    used = (settings(config, e, m) for e, content in config.experiments.items() for m in content["methods"])
-    return list(dict.fromkeys(s.regularizer for s in used if s))
 
 
 @cache
@@ -105,19 +102,13 @@ def to_bibtex(key: str, entry: Entry) -> str:
 
 
 def bibtex(config: Config) -> str:
-    """The entries, each once, each under a comment that says what it is cited for.
-
-    Raises:
-        LookupError: there is no entry of a key.
-    """
+    """The entries, each once, each under a comment that says what it is cited for; a key without an entry says so."""
     lines, seen, at_hand = [], set(), known(config)
     for what, cited in keys(config).items():
         lines.append(f"% {what}: {', '.join(cited)}")
         for key in cited:
-            if key not in at_hand:
-                raise LookupError(f"{REFERENCES.name} has no entry {key!r}, which {what.lower()} cites")
             if key not in seen:
-                lines.append(to_bibtex(key, at_hand[key]))
+                lines.append(to_bibtex(key, at_hand[key]) if key in at_hand else f"% {key} is in no {REFERENCES.name}")
                 seen.add(key)
         lines.append("")
     return "\n".join(lines)
