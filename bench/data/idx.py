@@ -16,19 +16,16 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3
 SIZES = {"train": 50_000, "validation": 10_000, "test": 10_000}
 
 
-def mnist_like(
-    folder: Path, mirrors: Sequence[str], md5: Sequence[str], sha256: Sequence[str] = (), **more
-) -> Declaration:
+def mnist_like(folder: Path, mirrors: Sequence[str], md5: Sequence[str], sha256: Sequence[str], **more) -> Declaration:
     """A data set of MNIST's four files in a folder, where torchvision puts them.
 
-    `md5` are the published sums of the compressed files, which `mirrors` offer; `sha256` those of their content,
-    where they are known: then files that are not compressed, or compressed by others, will do. Training: the first
-    50,000 images of the training file; validation: its last 10,000.
+    `md5` are the published sums of the compressed files, which `mirrors` offer; `sha256` those of their content: files
+    that are not compressed, or compressed by others, will do. Training: the first 50,000 images of the training file;
+    validation: its last 10,000.
     """
-    packed = [f"{name}.gz" for name in FILES]
     downloads = [
-        Download(tuple(mirror + file for mirror in mirrors), pin, (file,), name if sha256 else None)
-        for name, file, pin in zip(FILES, packed, md5, strict=True)
+        Download(tuple(f"{mirror}{name}.gz" for mirror in mirrors), pin, (f"{name}.gz",), name)
+        for name, pin in zip(FILES, md5, strict=True)
     ]
 
     def read(checksums: Mapping[str, str]) -> Arrays:
@@ -36,7 +33,7 @@ def mnist_like(
         x, y, test_x, test_y = (values(folder, name, checksums) for name in checksums)
         return last_validate(x, y) | {"test": (test_x, test_y)}
 
-    checksums = dict(zip(FILES, sha256, strict=True)) if sha256 else dict(zip(packed, md5, strict=True))
+    checksums = dict(zip(FILES, sha256, strict=True))
     return Declaration(shape=(1, 28, 28), classes=10, sizes=SIZES, read=read, checksums=checksums, **more)
 
 
@@ -52,10 +49,10 @@ def values(folder: Path, name: str, checksums: Mapping[str, str]) -> np.ndarray:
     Raises:
         DataError: another content than that of its checksum.
     """
-    path = folder / name if exists(folder / name) else folder / f"{name}.gz"
-    if path.name == name:
-        verify(path, checksums[name])
-        return parse(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+    if exists(folder / name):
+        verify(folder / name, checksums[name])
+        return parse((folder / name).read_bytes())
+    path = folder / f"{name}.gz"
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:

@@ -1,7 +1,6 @@
 """What every data set promises, the installed ones too, on small files of its true format."""
 
 import contextlib
-import gzip
 import hashlib
 import os
 import pickle
@@ -224,18 +223,15 @@ def test_options_that_a_data_set_does_not_have_are_named(name, options, root):
 
 def test_the_published_checksums_and_addresses_are_torchvisions():
     """Not those of what is unpacked, which nobody publishes."""
-    from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, SVHN, USPS, FashionMNIST
+    from torchvision.datasets import CIFAR10, MNIST, SVHN, FashionMNIST
 
-    from bench.data import cifar10, emnist, fashion_mnist, kmnist, mnist, svhn, usps
+    from bench.data import cifar10, fashion_mnist, mnist, svhn
 
-    for theirs, ours in ((MNIST, mnist), (FashionMNIST, fashion_mnist), (KMNIST, kmnist)):
+    for theirs, ours in ((MNIST, mnist), (FashionMNIST, fashion_mnist)):
         assert tuple(md5 for _, md5 in theirs.resources) == ours.MD5
         assert tuple(theirs.mirrors) == ours.MIRRORS
-    assert (EMNIST.url, EMNIST.md5) == (emnist.ARCHIVE.urls[0], emnist.ARCHIVE.md5)
     assert {file: md5 for _, file, md5 in SVHN.split_list.values()} == svhn.MD5
     assert {url for url, _, _ in SVHN.split_list.values()} == {svhn.MIRROR + file for file in svhn.MD5}
-    assert {file: md5 for _, file, md5 in USPS.split_list.values()} == usps.MD5
-    assert {url for url, _, _ in USPS.split_list.values()} == {usps.MIRROR + file for file in usps.MD5}
     assert dict(CIFAR10.train_list + CIFAR10.test_list) == cifar10.MD5
     assert (CIFAR10.url, CIFAR10.tgz_md5) == (cifar10.ARCHIVE.urls[0], cifar10.ARCHIVE.md5)
 
@@ -244,17 +240,10 @@ def theirs(name, root, pins, monkeypatch):
     """The test images and classes of small files as torchvision reads them."""
     from torchvision import datasets as tv
 
-    folder = {path.name: path.parent for path in root.rglob("*")}
     match name:
-        case "mnist" | "fashion_mnist" | "kmnist":
-            kind = {"mnist": tv.MNIST, "fashion_mnist": tv.FashionMNIST, "kmnist": tv.KMNIST}[name]
-            for path in root.rglob("*.gz"):
-                path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
-            found = kind(root, train=False)
+        case "mnist" | "fashion_mnist":
+            found = {"mnist": tv.MNIST, "fashion_mnist": tv.FashionMNIST}[name](root, train=False)
             return found.data.numpy(), found.targets.numpy()
-        case "usps":
-            found = tv.USPS(folder["usps.bz2"], train=False)
-            return found.data, np.array(found.targets)
         case "cifar10":
             batch = root / "cifar-10-batches-py/test_batch"
             content = {key.decode(): value for key, value in pickle.loads(batch.read_bytes(), encoding="bytes").items()}
@@ -270,24 +259,10 @@ def theirs(name, root, pins, monkeypatch):
             return found.data, found.labels
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist", "usps", "cifar10", "svhn"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "svhn"])
 def test_files_are_read_as_torchvision_reads_them(name, root, monkeypatch):
     pins = small_data.write(name, root)
     dataset = load(name, root, pins=pins)
     images, classes = theirs(name, root, pins, monkeypatch)
-    off = 1 if name == "usps" else 0  # it cuts where we round
-    assert np.abs(dataset.test.x[:].numpy() * 255 - images.reshape(len(images), -1)).max() <= off + 1e-3
+    assert np.abs(dataset.test.x[:].numpy() * 255 - images.reshape(len(images), -1)).max() <= 1e-3
     assert dataset.test.y.tolist() == classes.tolist()
-
-
-def test_emnists_images_are_upright(root):
-    """Its files hold columns where MNIST's hold rows."""
-    dataset = load("emnist", root, pins=small_data.write("emnist", root))
-    stored = small_data.noise(52, 28, 28, seed=52)
-    np.testing.assert_allclose(dataset.test.x[:].view(-1, 28, 28).numpy() * 255, stored.transpose(0, 2, 1), atol=1e-3)
-
-
-def test_emnists_letters_are_counted_from_0(root):
-    dataset = load({"emnist": "letters"}, root, pins=small_data.write("emnist", root))
-    assert (dataset.classes, dataset.train.y[:3].tolist()) == (26, [0, 1, 2])
-    assert [len(getattr(dataset, split).y) for split in SPLITS] == [100, 20, 52]

@@ -20,7 +20,6 @@ from tests.support.checkout import ROOT
         ({"spec": {"digits": {"fold": 1}}}, "digits: fold: unknown 'fold'"),
         ({"spec": {"tfd": {"flod": 1}}}, "tfd: flod: unknown 'flod'; did you mean 'fold'"),
         ({"spec": {"tfd": 5}}, r"tfd: fold: expected at most 4 \(found 5\)"),
-        ({"spec": {"emnist": "leters"}}, "emnist: split: unknown 'leters'; did you mean 'letters'"),
         ({"spec": {"svhn": {"extra": 1}}}, r"svhn: extra: expected true or false \(found 1\)"),
         ({"spec": {"digits": 3}}, "digits: expected no options, found 3"),
         ({"spec": {"mnist": {}, "digits": {}}}, "expected one name with its options, found mnist, digits"),

@@ -1,13 +1,10 @@
 """Small files of the true formats of the data sets: each function fills a data root, and returns their checksums."""
 
-import bz2
 import contextlib
-import gzip
 import hashlib
 import io
 import pickle
 import sys
-import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,8 +30,8 @@ def idx_images(n, seed=0):
     return np.array([0x803, n, 28, 28], dtype=">u4").tobytes() + noise(n, 28, 28, seed=seed).tobytes()
 
 
-def idx_labels(n, classes=10, first=0):
-    return np.array([0x801, n], dtype=">u4").tobytes() + digits_of(n, classes, first).astype(np.uint8).tobytes()
+def idx_labels(n):
+    return np.array([0x801, n], dtype=">u4").tobytes() + digits_of(n).astype(np.uint8).tobytes()
 
 
 MNIST = {
@@ -59,35 +56,6 @@ def mnist(root):
 
 def fashion_mnist(root):
     return put(root / "FashionMNIST/raw", MNIST, "sha256")
-
-
-def kmnist(root):
-    return put(root / "KMNIST/raw", {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in MNIST.items()})
-
-
-def emnist(root):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for split, classes, first in (("digits", 10, 0), ("letters", 26, 1)):
-            for part, n in (("train", 120), ("test", 52)):
-                for name, content in (
-                    (f"gzip/emnist-{split}-{part}-images-idx3-ubyte.gz", idx_images(n, seed=n)),
-                    (f"gzip/emnist-{split}-{part}-labels-idx1-ubyte.gz", idx_labels(n, classes, first)),
-                ):
-                    archive.writestr(zipfile.ZipInfo(name), gzip.compress(content, mtime=0))
-    return put(root / "EMNIST/raw", {"gzip.zip": packed.getvalue()})
-
-
-def svm_lines(n, seed):
-    """The class, 1 to 10, then 256 pixels from -1 to 1 as `index:value`; a pixel of 0 may be left out."""
-    lines = []
-    for label, pixels in zip(digits_of(n, first=1), noise(n, 256, seed=seed) / 255 * 2 - 1, strict=True):
-        lines.append(f"{label} " + " ".join(f"{i}:{value:.6f}" for i, value in enumerate(pixels, 1)) + " \n")
-    return bz2.compress("".join(lines).encode())
-
-
-def usps(root):
-    return put(root / "USPS", {"usps.bz2": svm_lines(60, 0), "usps.t.bz2": svm_lines(20, 1)})
 
 
 def cifar10(root):
@@ -161,7 +129,6 @@ def folder(root):
 SPECS = {
     "arrays": [{"arrays": "own.npz"}],
     "folder": [{"folder": "own"}],
-    "emnist": ["emnist", {"emnist": "letters"}],
     "svhn": ["svhn", {"svhn": {"extra": False}}],
     "tfd": ["tfd", {"tfd": {"fold": 4}}],
 }
