@@ -54,7 +54,12 @@ doctor: .venv/ready
 
 .PHONY: test
 test: .venv/ready
-	python -m pytest -q -m "not faults" --dist loadfile --no-loadscope-reorder -n $(CORES)
+	python -m pytest -q -m "not slow and not faults" --dist loadfile --no-loadscope-reorder -n $(CORES)
+
+# Whole programs in copies of the checkout, and what compiles: workflows, CONTRIBUTING as it is written, `pip install`.
+.PHONY: test-slow
+test-slow: .venv/ready
+	python -m pytest -q -m "slow and not faults" --dist loadfile --no-loadscope-reorder -n $(CORES)
 
 .PHONY: test-faults
 test-faults: .venv/ready

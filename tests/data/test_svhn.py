@@ -130,6 +130,7 @@ def test_batch_norm_is_in_every_layer_but_the_output_and_dropout_at_the_input_al
         assert dropouts == [("input_dropout", 0.2)]
 
 
+@pytest.mark.slow
 def test_the_outputs_are_linear_and_come_back_as_pixels(svhn, trained):
     """Normalised pixels are negative as often as not, which a sigmoid could not say."""
     for method, (run, folder) in trained.items():
@@ -151,6 +152,7 @@ def test_the_outputs_are_linear_and_come_back_as_pixels(svhn, trained):
         assert stored["test_z"].shape == (200, 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_and_its_test_error_is_measured(method, trained):
     _, folder = trained[method]
@@ -166,12 +168,14 @@ def test_every_method_trains_and_its_test_error_is_measured(method, trained):
     assert 0 <= rows["error"]["value"] < 50
 
 
+@pytest.mark.slow
 def test_all_methods_start_from_the_same_weights_labels_and_batches(trained):
     hashes = [whole_files.read_json(folder / "record.json")["hashes"] for _, folder in trained.values()]
     for name in ("weights", "labels", "batches"):
         assert len({h[name] for h in hashes}) == 1
 
 
+@pytest.mark.slow
 def test_the_convolutional_config_trains_and_is_measured_too(svhn):
     text = (svhn / "small.yaml").read_text().replace("svhn.yaml", "svhn_conv.yaml").replace("epochs: 2", "epochs: 1")
     (svhn / "conv.yaml").write_text(text.replace("name: svhn", "name: svhn_conv"))
@@ -189,7 +193,7 @@ def test_the_convolutional_config_trains_and_is_measured_too(svhn):
         assert (128 * 4 * 4, 32) in sizes.values()  # back from features to an image of 4 x 4
 
 
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_the_commands_that_are_shown_plan_a_job_for_every_run(tmp_path):
     commands = [line for line in (ROOT / "docs/running.md").read_text().splitlines() if "config/svhn.yaml" in line]
     [command] = [shlex.split(line) for line in commands if line.startswith("DATA_ROOT=/data snakemake ")]

@@ -149,6 +149,7 @@ def test_on_a_machine_where_everything_is_broken_it_ends_with_1_and_a_line_for_e
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_sound_machine_has_a_line_for_each_check_and_compiles_a_formula(capsys):
     states = dict(doctor.findings())
     assert list(states) == list(doctor.CHECKS)

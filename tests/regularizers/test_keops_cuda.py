@@ -47,6 +47,7 @@ for kernel in _kernels.KERNELS:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NVRTC, reason="this torch brings no NVRTC")
 def test_the_cuda_of_every_kernel_compiles_for_two_generations():
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(NVRTC[-1])], capture_output=True, text=True, timeout=300)

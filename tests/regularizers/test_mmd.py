@@ -341,6 +341,7 @@ def test_the_formula_for_keops_is_the_kernel_and_its_slope(kernel):
     torch.testing.assert_close(slope, derivative)
 
 
+@pytest.mark.slow
 @compiler
 @pytest.mark.timeout(900)  # a compilation, 10 s alone
 def test_keops_agrees_in_value_and_gradient_beside_a_poisoned_cache(tmp_path):

@@ -47,7 +47,7 @@ def test_kubectl_reads_the_job():
 
 
 @pytest.mark.faults
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_a_pod_that_must_go_writes_its_checkpoint_first(tmp_path):
     """SIGTERM comes to the first process alone, and when that ends, so does everything in the pod."""
     copy = Checkout(tmp_path / "copy")

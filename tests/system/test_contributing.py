@@ -8,7 +8,7 @@ import yaml
 
 from tests.support.checkout import ROOT, Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 # The template compares means; this is what somebody might write instead: the energy distance to a sample.
 FORMULA = """\

@@ -112,7 +112,7 @@ def test_table_building_killed_at_random_never_shows_half_a_table(copy, undistur
     assert (copy.folder / "results/tiny/metrics.csv").read_bytes() == before
 
 
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_snakemake_killed_at_random_ends_in_the_same_bytes(copy, undisturbed):
     """The controller and its jobs, or the controller alone: then its orphans go on, and must not disturb."""
     other, seconds = undisturbed
@@ -170,7 +170,7 @@ STATUSES = {
 }
 
 
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_broken_plugins_never_take_the_others_down(copy):
     head = 'from regularizers import Regularizer\n\n\nclass Broken(Regularizer):\n    """Broken."""\n\n'
     for name, body in PLUGINS.items():
@@ -194,7 +194,7 @@ def test_broken_plugins_never_take_the_others_down(copy):
 # --- concurrency ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_a_second_snakemake_in_the_folder_is_refused_and_disturbs_nothing(copy, undisturbed):
     other, _ = undisturbed
     command = ("snakemake", "collect", "--cores", "1", "--configfile", "config/tiny.yaml")

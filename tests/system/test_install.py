@@ -12,7 +12,7 @@ import regularizers
 from tests.support.checkout import ROOT
 
 pytestmark = [
-    pytest.mark.workflow,
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("uv"), reason="needs uv, which the lock brings"),
 ]
 

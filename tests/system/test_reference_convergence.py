@@ -43,11 +43,13 @@ def slower(run):
     return replace(run, settings=run.settings.model_copy(update={"optimizers": halved}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mmd", "sliced_wasserstein"])
 def test_half_the_learning_rate_is_noticed(method, digits):
     assert moved(method, digits, slower)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mmd", "sliced_wasserstein"])
 def test_a_penalty_of_the_wrong_sign_is_noticed(method, digits, monkeypatch):
     right = Objective.regularization

@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.checkout import ALONE, Checkout
 
-pytestmark = pytest.mark.workflow
 RUN = ("python", "-m", "bench", "run", "config/tiny.yaml", "--cores", "2")
 CLUSTERS = """\
   clustering:
@@ -45,6 +44,7 @@ def test_a_line_for_each_cell_then_the_page_and_then_there_is_nothing_to_do_in_a
         copy.run(*plain, "python", "-m", "bench", *command)
 
 
+@pytest.mark.slow
 def test_a_config_of_clusters_alone_ends_with_what_there_is(copy):
     copy.write("config/tiny.yaml", ALONE[: ALONE.index("  likelihood:")] + CLUSTERS)
     output = copy.run(*RUN)
@@ -53,6 +53,7 @@ def test_a_config_of_clusters_alone_ends_with_what_there_is(copy):
     assert "No such file" not in output
 
 
+@pytest.mark.slow
 def test_a_mistake_that_a_job_finds_is_told_once(copy):
     """The data set's file is not what it should be."""
     raw = copy.folder / "data/MNIST/raw"
@@ -73,6 +74,7 @@ def test_a_mistake_in_the_config_is_told_before_snakemake_starts(copy):
     assert not (copy.folder / "results").exists()
 
 
+@pytest.mark.slow
 def test_nohup_is_heeded(copy):
     process = copy.start("sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *RUN)
     while not list(copy.folder.glob("results/**/attempts.json")):
@@ -83,6 +85,7 @@ def test_nohup_is_heeded(copy):
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_after_a_killed_snakemake_it_goes_on_without_being_told_to_unlock(copy):
     copy.write("config/tiny.yaml", ALONE.replace("epochs: 2", "epochs: 300"))
     process = copy.start(*RUN)

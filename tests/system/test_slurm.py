@@ -10,7 +10,7 @@ from tests.support.checkout import ALONE, ROOT, Checkout
 
 pytestmark = [
     pytest.mark.faults,
-    pytest.mark.workflow,
+    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("srun"), reason="needs Debian's slurm-wlm and munge"),
 ]
 # What a test cluster without accounting needs, and seconds where a real one has minutes.

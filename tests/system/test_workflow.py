@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.checkout import Checkout
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 FRESH = """\
 from regularizers import Regularizer

@@ -118,14 +118,16 @@ def test_what_is_dropped_says_so_and_is_neither_trained_nor_chosen(results, caps
     assert math.isfinite(frame["seconds"].sum())
 
 
-def test_what_was_trained_all_the_same_keeps_its_numbers(results):
+def test_what_was_trained_all_the_same_keeps_its_numbers(tmp_path):
+    path = written(tmp_path, seeds=2, trials={"mmd": TRIALS["mmd"][:2]})
+    results = Results(load(path), tmp_path / "results")
     train_runs.train_all(results, results.runs)
     measure_runs.measure_all(results, results.runs)
     assert halving.drop(results, 0) == []
     assert {results.record(run)["status"] for run in results.runs} == {"ok"}
 
 
-@pytest.mark.workflow
+@pytest.mark.slow
 def test_the_program_trains_seed_by_seed(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

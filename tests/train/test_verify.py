@@ -76,6 +76,7 @@ EDITS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", EDITS)
 def test_exactly_what_an_edit_changes_is_stale_and_the_first_difference_is_named(done, what):
     expected, *edits = EDITS[what]
@@ -102,6 +103,7 @@ MOVES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_modules_that_are_renamed_and_moved_make_nothing_stale_and_every_record_holds_the_evidence(done):
     def file(module):
         return done.folder / f"{module.replace('.', '/')}.py"
