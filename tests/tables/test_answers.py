@@ -233,6 +233,11 @@ def test_each_method_is_held_against_the_reference_with_what_it_would_take(asked
     assert (p.value, pairs.text, needed.value) == (None, "1", None)  # no spread, no test
 
 
+def test_a_table_opens_with_what_the_picture_has_of_its_experiment(asked):
+    assert answers.shown_measures("likelihood") == ["log_likelihood", "log_likelihood_1000000", "step_cost"]
+    assert answers.shown_measures("classes") == ["error"]
+
+
 def test_the_words_name_what_is_there():
     """The question's methods and measures are those of the base config."""
     from bench.config.reading import load

@@ -228,6 +228,9 @@ def test_agreement_is_as_sure_as_its_seeds(rng):
     assert several_tasks.agreement([(apart, -apart)])[:3] == (-1, -1, -1)
     noisy = pd.DataFrame(rng.normal([0, 10, 20, 30], 20, (3, 4)), columns=[*"abcd"])
     assert several_tasks.agreement([(noisy, noisy)]).low < 0.5
+    many = np.resize([-3.0, 3.0], 10)  # a standard error of 1
+    sure = pd.DataFrame({"a": many, "b": many + 10})
+    assert several_tasks.agreement([(sure, sure)]).low == 1
     assert np.isnan(several_tasks.agreement([(apart[:1], apart)]).low)
     noisy.loc[1:, "a"] = np.nan  # one seed, as unsure as the others
     assert -1 <= several_tasks.agreement([(noisy, noisy)]).low < 0.5
