@@ -174,7 +174,8 @@ def test_a_heading_keeps_the_letters_of_mathematics(results):
 
 def test_referees_stand_over_what_samples_of_the_prior_reach(results):
     config, _, cells = results
-    mismatch = experiment_tables.experiment_tables(config, cells, "likelihood")[2]
+    others = cells.assign(experiment="of_another", mean=9.0)
+    mismatch = experiment_tables.experiment_tables(config, pd.concat([cells, others]), "likelihood")[2]
     assert mismatch.name == "likelihood_mismatch"
     assert mismatch.head == ["Method", "Seeds", "KS"]
     assert [e.text for e in mismatch.rows[-1]] == ["Samples of the prior", "", "0.0200"]
