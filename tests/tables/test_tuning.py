@@ -13,7 +13,7 @@ from bench.config.schema import TUNING
 from bench.evaluate import measure_runs
 from bench.records.freshness import Results
 from bench.tables.costs import cost_table
-from bench.tables.tuning import chosen_settings, judge, ledger, tuned_table
+from bench.tables.tuning import chosen_settings, judge, ledger, ledger_table, tuned_table
 from bench.train import train_runs
 from tests.support.checkout import TINY
 
@@ -116,6 +116,15 @@ def test_a_gain_is_an_improvement_of_an_error_too(config):
     table["metric"] = table["metric"].str.replace("log_likelihood", "error")
     frame = ledger(config, table)
     assert [e.text for e in tuned_table(config, frame).rows[1]][2:5] == ["6.00 ± 0.00", "twice", "+2.00"]
+
+
+def test_the_ledgers_table_has_the_score_of_a_trial_that_ran_and_a_dash_for_another(config):
+    scores = {("mmd_trial1", 0): (5.0, 1.0), ("mmd_trial1", 1): (7.0, 1.0)}
+    frame = ledger(config, measured(config, scores | {("mmd_trial2", seed): None for seed in (0, 1)}))
+    shown = [[str(getattr(e, "text", e)) for e in row] for row in ledger_table(config, frame).rows]
+    own = {trial: cells for name, trial, *cells in shown if name == "Mmd"}
+    assert own["twice"] == ["6.0 ± 1.4", "2 of 2", "2.0 h", "chosen"]
+    assert own["weight = 0.5"][:2] == ["–", "0 of 2: diverged at epoch 1: a loss"]
 
 
 def test_the_spread_of_a_trial_is_that_of_its_seeds(config):
