@@ -46,7 +46,8 @@ def command(module: Path) -> str:
     named = [str(p) for p in sorted(room.glob("test_*.py")) if name.search(p.read_text())]
     cases = ["-k", module.stem] if room.name == "regularizers" and not module.stem.startswith("_") else []
     tests = [str(room)] if cases or not named else named
-    return shlex.join([sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow and not faults and not browser", *tests, *cases])
+    marks = "not slow and not faults and not browser"
+    return shlex.join([sys.executable, "-m", "pytest", "-x", "-q", "-m", marks, *tests, *cases])
 
 
 def felt(item: WorkItem) -> bool:
