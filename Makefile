@@ -66,7 +66,7 @@ test-faults: .venv/ready
 	python -m pytest -q -m faults
 
 # Which changes of the code that decides numbers does no test notice? ONLY names modules (all of the core if none is
-# named: hours), SAMPLE how many changes of each: `make mutants ONLY=bench/evaluate/parzen.py SAMPLE=20`.
+# named: an hour or more), SAMPLE how many changes of each: `make mutants ONLY=bench/evaluate/parzen.py SAMPLE=20`.
 SAMPLE ?= 20
 .PHONY: mutants
 mutants: .venv/ready
