@@ -20,6 +20,13 @@ STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=Tr
 FOLDER = ROOT / "regularizers"
 ANNOTATIONS = ("typing", "collections.abc", "annotated_types")  # modules whose names may stand in an annotation
 OURS = ("builtins", "torch", "regularizers")  # what a plug-in inherits from these is not its own
+# What plug-ins say of themselves by attributes that this package reads.
+SAID = {
+    "title": (str, "a text"),
+    "cites": (tuple[str, ...], 'a tuple of keys, such as ("gretton2012",)'),
+    "heads": (tuple[str, ...], 'a tuple of heads, such as ("continuous",)'),
+    "unread": (tuple[tuple[str, str, Any], ...], "a tuple of (hyperparameter, another, its value)"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,14 @@ class Signature:
     attributes: dict[str, Any] = field(default_factory=dict)
     any_keyword: bool = False
     doc: str = ""
+
+    def __post_init__(self):
+        for name in [name for name in SAID if name in self.attributes]:
+            annotation, words = SAID[name]
+            try:
+                TypeAdapter(annotation, config=STRICT).validate_python(self.attributes[name])
+            except ValidationError:
+                raise TypeError(f"{name}: expected {words} (found {self.attributes[name]!r})") from None
 
     @cached_property
     def _adapters(self) -> dict[str, TypeAdapter]:

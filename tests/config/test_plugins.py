@@ -116,7 +116,17 @@ def test_a_files_annotations_and_what_it_inherits_are_read_without_importing_it(
     forget()
 
 
-@pytest.mark.parametrize("text", ["def forward(:\n", "x = 1\n", "\0"], ids=["syntax", "no class", "no text"])
+BROKEN = {
+    "syntax": "def forward(:\n",
+    "no class": "x = 1\n",
+    "no text": "\0",
+    "cites no tuple": "class Own(Regularizer):\n    cites = ('gretton2012')\n",
+    "unread no pairs": "class Own(Regularizer):\n    unread = ('scales', 'kernel', 'energy')\n",
+    "title no text": "class Own(Regularizer):\n    title = 3\n",
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=list(BROKEN))
 def test_a_broken_file_is_named_and_a_failure_of_its_runs_and_no_mistake_in_the_config(tmp_path, monkeypatch, text):
     (tmp_path / "own.py").write_text(text)
     monkeypatch.setattr(plugins, "FOLDER", tmp_path)
