@@ -16,6 +16,7 @@ EXPECTED = {
     "float_type": "expected a number",
     "string_type": "expected text",
     "list_type": "expected a list",
+    "tuple_type": "expected a tuple",
     "dict_type": "expected settings, {key: value, …}",
     "model_type": "expected settings, {key: value, …}",
     "is_instance_of": "expected a list",

@@ -9,9 +9,12 @@ import json
 import os
 from functools import cache, lru_cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, PositiveInt, ValidationError
 
 from bench.config import registry
+from bench.config.messages import said, where
 from bench.config.registry import Spec
 from bench.config.signatures import FOLDER, Signature, inspected, read, tree
 
@@ -35,6 +38,26 @@ def names(kind: str) -> list[str]:
     return sorted({*registry.names(kind), *(_classes() if kind == "priors" else ())})
 
 
+def _three(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) != 3:
+        raise ValueError("expected 3 numbers")
+    return shape
+
+
+class Facts(BaseModel, from_attributes=True, strict=True):
+    """What a `Declaration` of a data set must hold."""
+
+    shape: Annotated[tuple[PositiveInt, ...], AfterValidator(_three)]
+    classes: PositiveInt
+    sizes: dict[Literal["train", "validation", "test"], PositiveInt]
+    smallest_class: PositiveInt | None
+    labelled: bool
+    white: PositiveInt
+    large: bool
+    checksums: dict[str, str]
+    cite: tuple[str, ...]
+
+
 def facts(dataset: Spec) -> Any:
     """The `bench.data.declarations.Declaration` of a data set; None where only reading it would tell, or nothing."""
     return _declared(json.dumps(dataset), os.environ.get("DATA_ROOT"), os.getcwd())[0]
@@ -49,7 +72,12 @@ def refused(dataset: Spec) -> str | None:
 def _declared(dataset: str, root: str | None, here: str) -> tuple[Any, str | None]:
     data = import_module("bench.data.declarations")  # the room above: what the registry's data sets return
     try:
-        return data.declaration(json.loads(dataset), root), None
+        found = data.declaration(json.loads(dataset), root)
+        Facts.model_validate(found)
+        return found, None
+    except ValidationError as error:
+        mistakes = ", ".join(f"{where(detail['loc'])}: {said(detail)}" for detail in error.errors())
+        return None, f"{registry.source('datasets', registry.name_of(json.loads(dataset)))}: declares {mistakes}"
     except data.Absent:
         return None, None
     except data.DataError as error:

@@ -115,6 +115,13 @@ def data(x=X, y=Y, splits=("train", "validation", "test"), **own):
     return Declaration(**({"shape": (1, 3, 4), "classes": 3, "white": 1, "read": lambda _: thirds} | own))
 
 
+def claiming(**own):
+    found = data()
+    for name, value in own.items():
+        object.__setattr__(found, name, value)  # past beartype, which users do not have
+    return found
+
+
 def thirds(root):
     return data()
 
@@ -151,6 +158,18 @@ def failing(root):
     return {}["where"]
 
 
+def vector(root):
+    return claiming(shape=(12,))
+
+
+def word(root):
+    return claiming(cite="foo2020")
+
+
+def texts(root):
+    return claiming(sizes={"train": "30"})
+
+
 class Nowhere(Prior):
     def __init__(self, dim):
         self.weights = torch.ones(1)
@@ -168,9 +187,22 @@ class Heavy(Prior):
 ENTRIES = {
     "regularizers": ["Straight", "Rows", "Plain", "Alone", "Halting", "Critic", "Sampler", "nothing"],
     "architectures": ["straight", "two", "narrow", "cut", "deaf"],
-    "datasets": ["thirds", "wide", "from_one", "doubles", "bright", "holes", "halved", "none", "failing"],
+    "datasets": [
+        "thirds",
+        "wide",
+        "from_one",
+        "doubles",
+        "bright",
+        "holes",
+        "halved",
+        "none",
+        "failing",
+        "vector",
+        "word",
+        "texts",
+    ],
     "priors": ["Nowhere", "Flat", "Heavy"],
-}
+}  # fmt: skip
 CONFIG = """\
 name: crooked
 seeds: 1
@@ -287,6 +319,9 @@ def test_data_that_are_not_as_declared_are_named(tmp_path, name, said):
 @pytest.mark.parametrize(("own", "said"), [
     ({"dataset": "none"}, "crooked.py: TypeError: declare returns NoneType, expected a Declaration"),
     ({"dataset": "failing"}, "crooked.py: KeyError: 'where'"),
+    ({"dataset": "vector"}, "crooked.py: declares shape: expected 3 numbers (found (12,))"),
+    ({"dataset": "word"}, "crooked.py: declares cite: expected a tuple (found 'foo2020')"),
+    ({"dataset": "texts"}, "crooked.py: declares sizes.train: expected a whole number (found '30')"),
     ({"prior": "nowhere"}, "crooked.py: __init__ does not call super().__init__(weights, means, scale_tril)"),
     ({"prior": "flat"}, "crooked.py: means is a tensor (1, 3), expected (1, 2)"),
     ({"prior": "heavy"}, "crooked.py: weights sum to 2, expected shares that sum to 1"),
