@@ -190,8 +190,10 @@ def caveat(config: Config, table: pd.DataFrame, rows: list[Row], measures: list[
         of = "every number comes" if old == (n := len(table.drop_duplicates(RUN))) else f"{old} of {n} runs come"
         parts.append(f"{of} from an earlier version of the code")
     said = "; ".join(part for part in parts if part)
-    failed = table.drop_duplicates(RUN)["status"].map(lambda status: status not in ("ok", "missing")).sum()
-    return f"{said}." if said else f"No run has finished yet{f'; {failed} failed' if failed else ''}."
+    statuses = table.drop_duplicates(RUN)["status"]
+    done, failed = (statuses == "ok").sum(), (~statuses.isin(("ok", "missing"))).sum()
+    ended = f"{done} of {len(statuses)} runs have finished" if done else "No run has finished yet"
+    return f"{said}." if said else f"{ended}{f'; {failed} failed' if failed else ''}."
 
 
 def rule(measures: list[Measure]) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import sys
 import time
@@ -14,6 +15,8 @@ import torch
 from safetensors.torch import save
 from tqdm import tqdm
 
+from bench.config import registry
+from bench.config.registry import PluginError
 from bench.config.runs import Run
 from bench.data import datasets
 from bench.data.verified_files import DataError
@@ -118,6 +121,7 @@ def record(
     old = whole_files.read_json(folder / "record.json") or {}
     status, reason, training = "ok", None, None
     hashes: dict = {}
+    facts: dict = {}
     data = dataset()
     started = time.monotonic()
     if device == "cuda":
@@ -127,6 +131,7 @@ def record(
             with time_limit(run.settings.timeout):  # importing a plug-in may hang as well as running it
                 training = Training(run, data, device)
             train(training, folder, stop, every)
+            facts = described(training)
             weights = save(training.weights())
             whole_files.write(checkpoints / "model.safetensors", weights)
             hashes["model"] = whole_files.sha256(weights)
@@ -162,7 +167,7 @@ def record(
         "reason": reason,
         "epoch": training.epoch if training else 0,
         "hashes": (training.hashes if training else {}) | hashes,
-        "facts": training.facts() if training else {},
+        "facts": facts,
         "opening": training.opening if training else None,
         "seconds": round(training.seconds if training else time.monotonic() - started, 3),
         **provenance.describe(device),
@@ -171,6 +176,21 @@ def record(
     _replace(folder, same=status == "ok" and (old.get("hashes") or {}).get("model") == hashes["model"])
     print(f"{run.id}: {status}{f' ({reason})' if reason else ''}, {content['seconds']:.1f} s", flush=True)
     return content
+
+
+def described(training: Training) -> dict:
+    """What the record says of the model and its penalties.
+
+    Raises:
+        PluginError: a regularizer describes itself by what no record can hold.
+    """
+    try:
+        found = training.facts()
+        json.dumps(found, allow_nan=False)
+    except (AttributeError, TypeError, ValueError) as error:
+        file = registry.source("regularizers", training.settings.regularizer)
+        raise PluginError(f"{file}: describe returns what no record can hold: {error}") from error
+    return found
 
 
 def _replace(folder: Path, same: bool) -> None:

@@ -145,6 +145,11 @@ def test_a_caveat_has_no_empty_part_and_none_is_said_of_no_runs(asked):
     config = config_of("ae", "aae", "mmd", "hidden", "own", likelihood={}, classes={}, preset="other")
     assert answers.picture(config, gains(40, 2)).caveat.startswith("with 4 seeds 3 of 4 differences")
     assert answers.caveat(config, gains(40, 2)[:0], [], []) == "No run has finished yet."
+    table = gains(40, 2)
+    table.loc[table["method"] == "aae", "status"] = "failed"
+    runs = table.drop_duplicates(["experiment", "method", "seed"])["status"].value_counts()
+    said = f"{runs['ok']} of {runs.sum()} runs have finished; {runs['failed']} failed."
+    assert answers.caveat(config, table, [], []) == said
 
 
 def test_of_several_references_the_best_is_each_measures(asked, config):

@@ -74,6 +74,16 @@ class Sampler(Regularizer):
         return torch.zeros(n)
 
 
+class Telling(Straight):
+    def describe(self):
+        return {"scale": torch.ones(1)}
+
+
+class Mute(Straight):
+    def describe(self):
+        pass
+
+
 def nothing(prior):
     return None
 
@@ -185,7 +195,9 @@ class Heavy(Prior):
         super().__init__(torch.ones(2), torch.zeros(2, dim), torch.eye(dim).expand(2, dim, dim))
 '''
 ENTRIES = {
-    "regularizers": ["Straight", "Rows", "Plain", "Alone", "Halting", "Critic", "Sampler", "nothing"],
+    "regularizers": [
+        "Straight", "Rows", "Plain", "Alone", "Halting", "Critic", "Sampler", "Telling", "Mute", "nothing",
+    ],
     "architectures": ["straight", "two", "narrow", "cut", "deaf"],
     "datasets": [
         "thirds",
@@ -257,6 +269,8 @@ def test_plug_ins_of_a_package_that_keep_their_promises_train(tmp_path):
     ("alone", "crooked.py: __init__ does not call super().__init__(prior)"),
     ("halting", f" (crooked.py, line {PACKAGE.splitlines().index('        return codes @ codes') + 1})"),
     ("critic", "crooked.py: inner_loss returns a tensor (20, 1), expected one number, a tensor ()"),
+    ("telling", "crooked.py: describe returns what no record can hold: Object of type Tensor is not JSON serializable"),
+    ("mute", "crooked.py: describe returns what no record can hold: 'NoneType' object has no attribute 'items'"),
     ("nothing", "the entry point crooked_nothing names crooked:nothing, which is no subclass of Regularizer"),
 ])  # fmt: skip
 def test_a_regularizer_that_breaks_its_promise_is_named_and_costs_its_own_runs(tmp_path, name, said):
