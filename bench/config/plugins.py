@@ -174,6 +174,8 @@ def _no_mixture(prior: Any, dim: int) -> str | None:
     for name, shape in {"weights": (K,), "means": (K, dim), "scale_tril": (K, dim, dim)}.items():
         if tuple(getattr(prior, name).shape) != shape:
             return f"{name} is a tensor {tuple(getattr(prior, name).shape)}, expected {shape}"
+        if (kind := str(getattr(prior, name).dtype)) != "torch.float32":
+            return f"{name} is of {kind}, expected torch.float32"
     if not abs(float(prior.weights.sum()) - 1) < 1e-3 or float(prior.weights.min()) < 0:
         return f"weights sum to {float(prior.weights.sum()):g}, expected shares that sum to 1"
     return None

@@ -190,6 +190,12 @@ class Flat(Prior):
         super().__init__(torch.ones(1), torch.zeros(1, dim + 1), torch.eye(dim + 1)[None])
 
 
+class Whole(Prior):
+    def __init__(self, dim):
+        super().__init__(torch.ones(1), torch.zeros(1, dim), torch.eye(dim)[None])
+        self.weights = torch.ones(1, dtype=torch.int64)  # past beartype, which users do not have
+
+
 class Heavy(Prior):
     def __init__(self, dim):
         super().__init__(torch.ones(2), torch.zeros(2, dim), torch.eye(dim).expand(2, dim, dim))
@@ -213,7 +219,7 @@ ENTRIES = {
         "word",
         "texts",
     ],
-    "priors": ["Nowhere", "Flat", "Heavy"],
+    "priors": ["Nowhere", "Flat", "Whole", "Heavy"],
 }  # fmt: skip
 CONFIG = """\
 name: crooked
@@ -338,6 +344,7 @@ def test_data_that_are_not_as_declared_are_named(tmp_path, name, said):
     ({"dataset": "texts"}, "crooked.py: declares sizes.train: expected a whole number (found '30')"),
     ({"prior": "nowhere"}, "crooked.py: __init__ does not call super().__init__(weights, means, scale_tril)"),
     ({"prior": "flat"}, "crooked.py: means is a tensor (1, 3), expected (1, 2)"),
+    ({"prior": "whole"}, "crooked.py: weights is of torch.int64, expected torch.float32"),
     ({"prior": "heavy"}, "crooked.py: weights sum to 2, expected shares that sum to 1"),
 ])  # fmt: skip
 def test_a_declaration_or_a_prior_that_cannot_be_is_a_mistake_in_the_config(tmp_path, own, said):
