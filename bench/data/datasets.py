@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.config.registry import Spec, name_of
 from bench.config.schema import Settings
 from bench.config.streams import stream
-from bench.data.declarations import SPLITS, as_declared, declaration
+from bench.data.declarations import SPLITS, as_declared, broken, declaration
 from bench.data.verified_files import DataError
 
 __all__ = [
@@ -148,12 +148,17 @@ def load(
     deviation (by 1 where it is 0). `pins` overrides the checksums the files must have, by file name.
 
     Raises:
-        DataError: an unknown name or option; a missing, damaged or foreign file.
+        DataError: an unknown name or option; a missing, damaged or foreign file; a plug-in that fails.
     """
     source = declaration(spec, root)
     if pins:
         source = dataclasses.replace(source, checksums={**source.checksums, **pins})
-    arrays = as_declared(spec, source, source.read(source.checksums))
+    try:
+        arrays = as_declared(spec, source, source.read(source.checksums))
+    except (DataError, OSError, MemoryError):
+        raise
+    except (Exception, SystemExit) as error:  # of a plug-in anything
+        raise broken(spec, error) from error
     splits = {name: (torch.from_numpy(x), torch.from_numpy(y)) for name, (x, y) in arrays.items()}
     mean, std = torch.zeros(source.pixels), torch.ones(source.pixels)
     if normalisation == "per_pixel":

@@ -84,7 +84,7 @@ def declaration(spec: Spec, root: str | Path | None = None) -> Declaration:
 
 def broken(spec: Spec, what: object) -> DataError:
     """The error of a data set that does not do what its declaration says, in one line that names its file."""
-    said = f"{type(what).__name__}: {what}" if isinstance(what, Exception) else what
+    said = f"{type(what).__name__}: {what}" if isinstance(what, BaseException) else what
     return DataError(" ".join(f"{registry.source('datasets', registry.name_of(spec))}: {said}".split()))
 
 

@@ -160,6 +160,14 @@ def halved(root):
     return data(splits=("train", "test"))
 
 
+def sudden(root):
+    return data(read=lambda _: {}["where"])
+
+
+def leaving(root):
+    return data(read=lambda _: exit("enough"))
+
+
 def none(root):
     data()
 
@@ -206,18 +214,8 @@ ENTRIES = {
     ],
     "architectures": ["straight", "two", "narrow", "cut", "deaf"],
     "datasets": [
-        "thirds",
-        "wide",
-        "from_one",
-        "doubles",
-        "bright",
-        "holes",
-        "halved",
-        "none",
-        "failing",
-        "vector",
-        "word",
-        "texts",
+        "thirds", "wide", "from_one", "doubles", "bright", "holes", "halved", "sudden", "leaving", "none",
+        "failing", "vector", "word", "texts",
     ],
     "priors": ["Nowhere", "Flat", "Whole", "Heavy"],
 }  # fmt: skip
@@ -325,6 +323,8 @@ def test_an_architecture_that_breaks_its_promise_is_named(tmp_path, name, said):
     ("doubles", "read gives images of float64 and classes of int64, expected uint8 or float32, and int64"),
     ("bright", "read gives images from"),
     ("holes", "read gives images from nan to nan, expected 0 to 1 (white)"),
+    ("sudden", "KeyError: 'where'"),
+    ("leaving", "SystemExit: enough"),
     ("halved", "read gives train, test, expected a dictionary of train, validation, test"),
 ])  # fmt: skip
 def test_data_that_are_not_as_declared_are_named(tmp_path, name, said):
