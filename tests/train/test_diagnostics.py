@@ -113,3 +113,13 @@ def test_the_gradient_norm_of_a_penalty_on_codes_is_with_respect_to_them():
     codes = {**encoded.codes, "z": z}
     training.objective.regularization(batch, encoded._replace(codes=codes)).backward()
     assert gradient_norm(training.objective, batch) == pytest.approx(z.grad.norm().item(), rel=1e-4)
+
+
+def test_a_penalty_of_the_means_alone_has_a_gradient_too(monkeypatch):
+    training, batch = begun("likelihood/vae")
+    half = lambda self, codes, posterior: posterior.mean.square().sum() / 2  # noqa: E731
+    monkeypatch.setattr(type(training.objective.regularizers[0]), "forward", half)
+    training.objective.eval()
+    with torch.no_grad():
+        expected = training.settings.weight * training.objective.encode(batch).posteriors["z"].mean.norm()
+    assert gradient_norm(training.objective, batch) == pytest.approx(float(expected), rel=1e-5)
