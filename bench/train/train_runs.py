@@ -120,8 +120,7 @@ def record(
             path.unlink()
     old = whole_files.read_json(folder / "record.json") or {}
     status, reason, training = "ok", None, None
-    hashes: dict = {}
-    facts: dict = {}
+    hashes, facts = {}, {}
     data = dataset()
     started = time.monotonic()
     if device == "cuda":
@@ -185,11 +184,10 @@ def described(training: Training) -> dict:
         PluginError: a regularizer describes itself by what no record can hold.
     """
     try:
-        found = training.facts()
-        json.dumps(found, allow_nan=False)
+        json.dumps(found := training.facts(), allow_nan=False)
     except (AttributeError, TypeError, ValueError) as error:
-        file = registry.source("regularizers", training.settings.regularizer)
-        raise PluginError(f"{file}: describe returns what no record can hold: {error}") from error
+        plugin = registry.source("regularizers", training.settings.regularizer)
+        raise PluginError(f"{plugin}: describe returns what no record can hold: {error}") from error
     return found
 
 
